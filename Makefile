@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+# palloc for Linux v6.6: apply, build, boot, test. The work is in scripts/.
+
+BUILD ?= build
+override BUILD := $(abspath $(BUILD))
+START := $(shell date +%s)
+export BUILD START
+ifdef JOBS
+export JOBS
+endif
+ifdef LINUX
+override LINUX := $(abspath $(LINUX))
+export LINUX
+endif
+ifdef BRANCH_DIR
+override BRANCH_DIR := $(abspath $(BRANCH_DIR))
+export BRANCH_DIR
+endif
+ifdef KCONFIG
+override KCONFIG := $(abspath $(KCONFIG))
+export KCONFIG
+endif
+ifdef TESTS
+export TESTS
+endif
+
+.PHONY: help deps tree kernel demo test check test-guest test-debug \
+	check-prefixes shell bench patches branch deb clean
+.NOTPARALLEL:
+
+help:
+	@echo 'palloc for Linux v6.6'
+	@echo
+	@echo 'To see it work:'
+	@echo '  demo            build the patched kernel, boot it in QEMU, show pages being colored'
+	@echo '  test            everything below check, test-guest and test-debug'
+	@echo
+	@echo 'Parts of it:'
+	@echo '  deps            install what is missing here, through apt'
+	@echo '  tree            the patched source, in BUILD/linux'
+	@echo '  kernel          the kernel of the test guest, in BUILD/guest'
+	@echo '  shell           boot that kernel, with a shell in the guest'
+	@echo '  check           what needs no kernel build: does the series apply, is it clean'
+	@echo '  test-guest      KUnit and kselftests in the guest'
+	@echo '  test-debug      the same in a guest with lockdep, KASAN and more'
+	@echo '  check-prefixes  build every prefix of the series with palloc on and off'
+	@echo '  bench           cost per page next to stock v6.6'
+	@echo
+	@echo 'For real machines:'
+	@echo '  scripts/apply.sh DIR   apply the series to your own v6.6 tree'
+	@echo '  deb             kernel packages to install, in BUILD/deb'
+	@echo
+	@echo 'To work on the series:'
+	@echo '  branch          the series as commits on branch palloc, in BRANCH_DIR'
+	@echo '  patches         export that branch to patches/ and series'
+	@echo '  clean           remove BUILD'
+	@echo
+	@echo 'Variables:'
+	@echo '  LINUX=DIR       an unpatched v6.6 tree (default: the cache, else a download)'
+	@echo '  BUILD=DIR       where everything is built (default: build)'
+	@echo '  JOBS=N          parallel jobs (default: the number of CPUs)'
+	@echo '  TESTS="A B"     only these kselftests'
+	@echo '  KCONFIG=FILE    the configuration for deb (default: the running kernel'"'"'s)'
+	@echo '  BRANCH_DIR=DIR  the git repository for branch and patches (default: BUILD/branch)'
+
+deps:
+	@scripts/deps.sh
+
+tree:
+	@scripts/tree.sh patched
+
+kernel: tree
+	@scripts/kernel.sh guest $(BUILD)/linux guest palloc kunit
+
+demo: deps kernel
+	@scripts/demo.sh
+
+test: deps
+	@scripts/test.sh check guest debug
+
+check:
+	@scripts/test.sh check
+
+test-guest:
+	@scripts/test.sh guest
+
+test-debug:
+	@scripts/test.sh debug
+
+shell: kernel
+	@scripts/kselftest.sh guest
+	@scripts/guest.sh --interactive --add $(BUILD)/kselftest:kselftest \
+		shell $(BUILD)/guest/arch/x86/boot/bzImage shell
+
+check-prefixes:
+	@scripts/check-prefixes.sh
+
+bench:
+	@scripts/bench.sh
+
+patches:
+	@scripts/patches.sh export
+
+branch:
+	@scripts/patches.sh import
+
+deb:
+	@scripts/deb.sh
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,669 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Proves that colors follow the address space: fork inherits the process's map
+ * and each side's copies of shared pages have its own colors; a change on one
+ * side is not seen on the other; exec clears the map, and in a cgroup starts
+ * with nothing but the group's colors; threads and CLONE_VM children share one
+ * map; a child cloned into a cgroup has that group's colors from its first page.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "palloc_util.h"
+
+#define PAGES	512
+#define SELF	"/proc/self/exe"
+
+static char *at(void *p, size_t page)
+{
+	return (char *)p + page * palloc_page_size;
+}
+
+static void setup(const char *list)
+{
+	palloc_setup_mask(0xf000);
+	if (list && palloc_set_colors(list))
+		palloc_bail("set_color_map %s: %s", list, strerror(errno));
+}
+
+static bool in_force(const char *list)
+{
+	void *p = palloc_alloc(PAGES, MAP_PALLOC);
+	bool pure = palloc_pure(p, PAGES, list);
+
+	palloc_free(p, PAGES);
+	return pure;
+}
+
+static void has_map(const void *arg)
+{
+	expect(in_force(arg));
+}
+
+static void test_inherit(const void *arg)
+{
+	(void)arg;
+	setup("5,6");
+	expect(palloc_run_in(NULL, has_map, "5,6"));
+	expect(in_force("5,6"));
+}
+
+static void has_child_with_map(const void *arg)
+{
+	expect(palloc_run_in(NULL, has_map, arg));
+	expect(in_force(arg));
+}
+
+static void has_grandchild_with_map(const void *arg)
+{
+	expect(palloc_run_in(NULL, has_child_with_map, arg));
+	expect(in_force(arg));
+}
+
+static void test_grandchildren(const void *arg)
+{
+	(void)arg;
+	setup("11");
+	expect(palloc_run_in(NULL, has_grandchild_with_map, "11"));
+}
+
+static void test_no_map(const void *arg)
+{
+	void *p;
+
+	(void)arg;
+	setup("11");
+	expect(palloc_set_color_map(NULL, 0) == 0);
+	p = palloc_alloc(PALLOC_MANY, MAP_PALLOC);
+	expect(palloc_mixed(p, PALLOC_MANY));
+	palloc_free(p, PALLOC_MANY);
+}
+
+/* Copies on write */
+
+struct cow {
+	void *p;
+	const char *list;
+	const char *set;	/* what the child makes its map, or NULL */
+};
+
+static void child_breaks(const void *arg)
+{
+	const struct cow *cow = arg;
+	__u64 shared = palloc_pfn(cow->p);
+
+	if (cow->set)
+		expect(palloc_set_colors(cow->set) == 0);
+	palloc_touch(cow->p, PAGES);
+	expect(shared && palloc_pfn(cow->p) != shared);
+	expect(palloc_pure(cow->p, PAGES, cow->list));
+}
+
+static void test_cow_child(const void *arg)
+{
+	struct cow cow = { .list = "5" };
+
+	(void)arg;
+	setup("5");
+	cow.p = palloc_alloc(PAGES, MAP_PALLOC);
+	expect(palloc_run_in(NULL, child_breaks, &cow));
+	expect(palloc_pure(cow.p, PAGES, "5"));
+	palloc_free(cow.p, PAGES);
+}
+
+static void test_cow_child_changed(const void *arg)
+{
+	struct cow cow = { .list = "9", .set = "9" };
+
+	(void)arg;
+	setup("5");
+	cow.p = palloc_alloc(PAGES, MAP_PALLOC);
+	expect(palloc_run_in(NULL, child_breaks, &cow));
+	expect(palloc_pure(cow.p, PAGES, "5"));
+	expect(in_force("5"));
+	palloc_free(cow.p, PAGES);
+}
+
+static void waits(const void *arg)
+{
+	char c;
+
+	/* Until the other end is closed. */
+	if (read(*(const int *)arg, &c, 1) < 0)
+		_exit(KSFT_FAIL);
+}
+
+/* The child keeps the shared pages while the parent writes. */
+static void test_cow_parent(const void *arg)
+{
+	__u64 shared;
+	int fds[2];
+	pid_t pid;
+	void *p;
+
+	(void)arg;
+	setup("5");
+	p = palloc_alloc(PAGES, MAP_PALLOC);
+	shared = palloc_pfn(p);
+	if (!expect(pipe2(fds, O_CLOEXEC) == 0))
+		return;
+	pid = palloc_spawn(NULL, waits, &fds[0]);
+	palloc_touch(p, PAGES);
+	expect(shared && palloc_pfn(p) != shared);
+	expect(palloc_pure(p, PAGES, "5"));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(fds[0]);
+	close(fds[1]);
+	palloc_free(p, PAGES);
+}
+
+static void writes_again(const void *arg)
+{
+	const struct cow *cow = arg;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		palloc_touch(cow->p, PAGES);
+		expect(palloc_pure(cow->p, PAGES, cow->list));
+	}
+}
+
+/* Several children and the parent copy the same pages at the same time. */
+static void test_cow_race(const void *arg)
+{
+	struct cow cow = { .list = "5-6" };
+	pid_t pid[4];
+	unsigned int i;
+
+	(void)arg;
+	setup("5-6");
+	cow.p = palloc_alloc(PAGES, MAP_PALLOC);
+	for (i = 0; i < 4; i++)
+		pid[i] = palloc_spawn(NULL, writes_again, &cow);
+	writes_again(&cow);
+	for (i = 0; i < 4; i++)
+		expect(palloc_reap(pid[i]));
+	palloc_free(cow.p, PAGES);
+}
+
+static void forks_and_breaks(const void *arg)
+{
+	struct cow cow = { .list = arg };
+	void *colored;
+
+	/* An ordinary region of a task in a cgroup. */
+	cow.p = palloc_alloc(PAGES, 0);
+	expect(palloc_run_in(NULL, child_breaks, &cow));
+	expect(palloc_pure(cow.p, PAGES, arg));
+	/* And a colored one. */
+	expect(palloc_set_color(14) == 0);
+	colored = palloc_alloc(PAGES, MAP_PALLOC);
+	cow.p = colored;
+	cow.list = "14";
+	expect(palloc_run_in(NULL, child_breaks, &cow));
+}
+
+static void test_cow_cgroup(const void *arg)
+{
+	const char *cg;
+
+	(void)arg;
+	setup(NULL);
+	cg = palloc_cg_new(NULL, "cow");
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	expect(palloc_run_in(cg, forks_and_breaks, "0-3"));
+}
+
+static void test_wipe(const void *arg)
+{
+	struct cow cow = { .list = "5" };
+
+	(void)arg;
+	setup("5");
+	cow.p = palloc_alloc(PAGES, MAP_PALLOC);
+	expect(madvise(cow.p, PAGES * palloc_page_size, MADV_WIPEONFORK) == 0);
+	expect(palloc_run_in(NULL, writes_again, &cow));
+	palloc_free(cow.p, PAGES);
+}
+
+/* Who sees a change */
+
+static void changes(const void *arg)
+{
+	expect(palloc_set_colors(arg) == 0);
+	expect(in_force(arg));
+}
+
+static void clears(const void *arg)
+{
+	void *p;
+
+	(void)arg;
+	expect(palloc_set_color_map(NULL, 0) == 0);
+	p = palloc_alloc(PALLOC_MANY, MAP_PALLOC);
+	expect(palloc_mixed(p, PALLOC_MANY));
+}
+
+static void test_child_changes(const void *arg)
+{
+	(void)arg;
+	setup("5");
+	expect(palloc_run_in(NULL, changes, "8"));
+	expect(in_force("5"));
+	expect(palloc_run_in(NULL, clears, NULL));
+	expect(in_force("5"));
+}
+
+static void waits_then_checks(const void *arg)
+{
+	waits(arg);
+	expect(in_force("5"));
+}
+
+static void test_parent_changes(const void *arg)
+{
+	int fds[2];
+	pid_t pid;
+
+	(void)arg;
+	setup("5");
+	if (!expect(pipe2(fds, O_CLOEXEC) == 0))
+		return;
+	pid = palloc_spawn(NULL, waits_then_checks, &fds[0]);
+	expect(palloc_set_color(12) == 0);
+	/* One byte: the child has a copy of the writing end and sees no EOF. */
+	expect(write(fds[1], "x", 1) == 1);
+	expect(palloc_reap(pid));
+	expect(in_force("12"));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static int sets_seven(void *arg)
+{
+	(void)arg;
+	syscall(__NR_set_color, 7);
+	return 0;
+}
+
+static void test_clone_vm(const void *arg)
+{
+	static __u64 stack[2048];
+	pid_t pid;
+
+	(void)arg;
+	setup("5");
+	pid = clone(sets_seven, stack + ARRAY_SIZE(stack), CLONE_VM | SIGCHLD, NULL);
+	if (!expect(pid > 0))
+		return;
+	expect(palloc_reap(pid));
+	expect(in_force("7"));
+}
+
+/* exec */
+
+static char long_arg[100000];
+
+static void execs(const void *arg)
+{
+	const char *list = arg;
+	char * const argv[] = {
+		"fork_exec", list ? "pure" : "cleared", list ? (char *)list : "-",
+		long_arg, NULL
+	};
+
+	memset(long_arg, 'x', sizeof(long_arg) - 1);
+	execv(SELF, argv);
+	expect(!"execv returned");
+}
+
+static void test_exec_clears(const void *arg)
+{
+	(void)arg;
+	setup("5");
+	expect(palloc_run_in(NULL, execs, NULL));
+	expect(in_force("5"));
+}
+
+static void fails_exec(const void *arg)
+{
+	char * const argv[] = { "nothing", NULL };
+
+	(void)arg;
+	expect(execv("/nonexistent/nothing", argv) == -1 && errno == ENOENT);
+	/* Found, but not something that can be executed. */
+	expect(execv("/proc/self/maps", argv) == -1);
+	expect(in_force("5"));
+}
+
+static void test_exec_fails(const void *arg)
+{
+	(void)arg;
+	setup("5");
+	expect(palloc_run_in(NULL, fails_exec, NULL));
+}
+
+static void test_exec_cgroup(const void *arg)
+{
+	const char *cg;
+
+	(void)arg;
+	setup(NULL);
+	cg = palloc_cg_new(NULL, "exec");
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	expect(palloc_run_in(cg, execs, "0-3"));
+	expect(palloc_cg_bins(cg, "13") == 0);
+	expect(palloc_run_in(cg, execs, "13"));
+}
+
+static void test_vfork(const void *arg)
+{
+	char * const argv[] = { "fork_exec", "cleared", "-", NULL };
+	pid_t pid;
+
+	(void)arg;
+	setup("5");
+	fflush(stdout);
+	pid = vfork();
+	if (!pid) {
+		execv(SELF, argv);
+		_exit(KSFT_FAIL);
+	}
+	if (expect(pid > 0))
+		expect(palloc_reap(pid));
+	expect(in_force("5"));
+}
+
+static void test_posix_spawn(const void *arg)
+{
+	char * const argv[] = { "fork_exec", "cleared", "-", NULL };
+	pid_t pid;
+
+	(void)arg;
+	setup("5");
+	fflush(stdout);
+	if (expect(posix_spawn(&pid, SELF, NULL, NULL, argv, environ) == 0))
+		expect(palloc_reap(pid));
+	expect(in_force("5"));
+}
+
+static void spawns(const void *arg)
+{
+	char * const argv[] = { "fork_exec", "pure", (char *)arg, NULL };
+	pid_t pid;
+
+	fflush(stdout);
+	if (expect(posix_spawn(&pid, SELF, NULL, NULL, argv, environ) == 0))
+		expect(palloc_reap(pid));
+}
+
+static void test_spawn_cgroup(const void *arg)
+{
+	const char *cg;
+
+	(void)arg;
+	setup(NULL);
+	cg = palloc_cg_new(NULL, "spawn");
+	expect(palloc_cg_bins(cg, "4,10") == 0);
+	expect(palloc_run_in(cg, spawns, "4,10"));
+}
+
+/* Threads */
+
+static void *touches(void *arg)
+{
+	palloc_touch(arg, PAGES);
+	return NULL;
+}
+
+static void test_threads(const void *arg)
+{
+	const unsigned int n = 8;
+	pthread_t thread[8];
+	unsigned int i;
+	char *p;
+
+	(void)arg;
+	setup("5,9");
+	p = palloc_map_pages(n * PAGES, MAP_PALLOC);
+	for (i = 0; i < n; i++)
+		if (!expect(!pthread_create(&thread[i], NULL, touches, at(p, i * PAGES))))
+			return;
+	for (i = 0; i < n; i++)
+		pthread_join(thread[i], NULL);
+	expect(palloc_pure(p, n * PAGES, "5,9"));
+	expect(palloc_fallbacks() == 0);
+	palloc_free(p, n * PAGES);
+}
+
+/* All threads in the same pages, so that they race for each fault. */
+static void test_threads_same(const void *arg)
+{
+	pthread_t thread[4];
+	unsigned int i;
+	char *p;
+
+	(void)arg;
+	setup("5,9");
+	p = palloc_map_pages(PAGES, MAP_PALLOC);
+	for (i = 0; i < 4; i++)
+		if (!expect(!pthread_create(&thread[i], NULL, touches, p)))
+			return;
+	for (i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	expect(palloc_pure(p, PAGES, "5,9"));
+	palloc_free(p, PAGES);
+}
+
+struct refill {
+	char *p;
+	unsigned int stop;
+};
+
+static void *refills(void *arg)
+{
+	struct refill *r = arg;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
+		madvise(r->p, PAGES * palloc_page_size, MADV_DONTNEED);
+		palloc_touch(r->p, PAGES);
+	}
+	return NULL;
+}
+
+/* fork while a thread keeps faulting: both sides stay pure. */
+static void test_threads_fork(const void *arg)
+{
+	struct refill r = { .stop = 0 };
+	struct cow cow = { .list = "5" };
+	pthread_t thread;
+	unsigned int i;
+
+	(void)arg;
+	setup("5");
+	r.p = palloc_map_pages(2 * PAGES, MAP_PALLOC);
+	cow.p = at(r.p, PAGES);
+	palloc_touch(cow.p, PAGES);
+	if (!expect(!pthread_create(&thread, NULL, refills, &r)))
+		return;
+	for (i = 0; i < 8; i++)
+		if (!expect(palloc_run_in(NULL, writes_again, &cow)))
+			break;
+	__atomic_store_n(&r.stop, 1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	palloc_touch(r.p, 2 * PAGES);
+	expect(palloc_pure(r.p, 2 * PAGES, "5"));
+	palloc_free(r.p, 2 * PAGES);
+}
+
+/* Into a cgroup */
+
+struct into {
+	void *plain, *colored;
+	const char *bins;
+};
+
+static void is_inside(const void *arg)
+{
+	const struct into *into = arg;
+	void *p = palloc_alloc(PAGES, 0);
+
+	expect(palloc_pure(p, PAGES, into->bins));
+	/* What was shared with the parent is copied with the child's colors. */
+	palloc_touch(into->plain, PAGES);
+	expect(palloc_pure(into->plain, PAGES, into->bins));
+	palloc_touch(into->colored, PAGES);
+	expect(palloc_pure(into->colored, PAGES, "15"));
+}
+
+static void clones_into(const void *arg)
+{
+	struct into into = { .bins = "2-3" };
+
+	into.plain = palloc_alloc(PAGES, 0);
+	expect(palloc_set_color(15) == 0);
+	into.colored = palloc_alloc(PAGES, MAP_PALLOC);
+	expect(palloc_reap(palloc_clone_into(arg, is_inside, &into)));
+	expect(palloc_pure(into.colored, PAGES, "15"));
+}
+
+static void test_clone_into(const void *arg)
+{
+	const char *cg;
+
+	(void)arg;
+	setup(NULL);
+	cg = palloc_cg_new(NULL, "into");
+	expect(palloc_cg_bins(cg, "2-3") == 0);
+	expect(palloc_run_in(NULL, clones_into, cg));
+}
+
+static void test_clone_into_other(const void *arg)
+{
+	const char *from, *cg;
+
+	(void)arg;
+	setup(NULL);
+	from = palloc_cg_new(NULL, "from");
+	cg = palloc_cg_new(NULL, "into");
+	expect(palloc_cg_bins(from, "8-11") == 0);
+	expect(palloc_cg_bins(cg, "2-3") == 0);
+	expect(palloc_run_in(from, clones_into, cg));
+}
+
+static void test_clone_into_exec(const void *arg)
+{
+	const char *cg;
+
+	(void)arg;
+	setup("5");
+	cg = palloc_cg_new(NULL, "into");
+	expect(palloc_cg_bins(cg, "2-3") == 0);
+	expect(palloc_reap(palloc_clone_into(cg, execs, "2-3")));
+}
+
+/* Exit under load */
+
+static void touches_forever(const void *arg)
+{
+	(void)arg;
+	for (;;)
+		palloc_free(palloc_alloc(PAGES, MAP_PALLOC), PAGES);
+}
+
+static void test_kill(const void *arg)
+{
+	unsigned int i, round;
+	pid_t pid[4];
+	void *p;
+
+	(void)arg;
+	setup("5");
+	p = palloc_alloc(PAGES, MAP_PALLOC);
+	for (round = 0; round < 15; round++) {
+		for (i = 0; i < 4; i++)
+			pid[i] = palloc_spawn(NULL, touches_forever, NULL);
+		usleep(1000 * (1 + round % 7));
+		for (i = 0; i < 4; i++)
+			kill(pid[i], SIGKILL);
+		for (i = 0; i < 4; i++) {
+			int status;
+
+			expect(waitpid(pid[i], &status, 0) == pid[i]);
+			expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		}
+		if (!expect(in_force("5")))
+			break;
+	}
+	expect(palloc_pure(p, PAGES, "5"));
+	expect(palloc_fallbacks() == 0);
+	palloc_free(p, PAGES);
+}
+
+static const struct palloc_test tests[] = {
+	{ "fork: the child has the map", test_inherit, NULL },
+	{ "fork: grandchildren have the map", test_grandchildren, NULL },
+	{ "fork: a cleared map stays cleared", test_no_map, NULL },
+	{ "copy on write in the child", test_cow_child, NULL },
+	{ "copy on write in a child with another map", test_cow_child_changed, NULL },
+	{ "copy on write in the parent", test_cow_parent, NULL },
+	{ "copy on write in all at once", test_cow_race, NULL },
+	{ "copy on write in a cgroup", test_cow_cgroup, NULL },
+	{ "MADV_WIPEONFORK", test_wipe, NULL },
+	{ "a change in the child is the child's", test_child_changes, NULL },
+	{ "a change in the parent is the parent's", test_parent_changes, NULL },
+	{ "CLONE_VM shares the map", test_clone_vm, NULL },
+	{ "exec clears the map", test_exec_clears, NULL },
+	{ "an exec that fails does not", test_exec_fails, NULL },
+	{ "exec in a cgroup: all pages are pure", test_exec_cgroup, NULL },
+	{ "vfork and exec", test_vfork, NULL },
+	{ "posix_spawn", test_posix_spawn, NULL },
+	{ "posix_spawn in a cgroup", test_spawn_cgroup, NULL },
+	{ "eight threads faulting", test_threads, NULL },
+	{ "threads racing for the same pages", test_threads_same, NULL },
+	{ "fork while a thread faults", test_threads_fork, NULL },
+	{ "CLONE_INTO_CGROUP", test_clone_into, NULL },
+	{ "CLONE_INTO_CGROUP from another group", test_clone_into_other, NULL },
+	{ "CLONE_INTO_CGROUP and exec", test_clone_into_exec, NULL },
+	{ "killed while faulting", test_kill, NULL },
+};
+
+/* This program, executed by one of its tests. */
+static int executed(const char *what, const char *list)
+{
+	void *p;
+
+	palloc_init_tool();
+	palloc_map_mask(&palloc_map, 0xf000);
+	if (!strcmp(what, "cleared")) {
+		p = palloc_alloc(PALLOC_MANY, MAP_PALLOC);
+		expect(palloc_mixed(p, PALLOC_MANY));
+	} else {
+		/* More than what follows: stack, arguments, data, heap. */
+		p = palloc_alloc(PAGES, 0);
+		expect(palloc_pure(p, PAGES, list));
+		expect(palloc_process_pure(list, PAGES + 8));
+	}
+	return palloc_exit_code();
+}
+
+int main(int argc, char *argv[])
+{
+	if (argc > 2)
+		return executed(argv[1], argv[2]);
+	ksft_print_header();
+	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
+	palloc_run_tests(tests, ARRAY_SIZE(tests));
+}

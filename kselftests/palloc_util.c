@@ -1,0 +1,1256 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * See palloc_util.h. Nothing here proves anything by itself; everything the
+ * tests prove goes through palloc_impure(), which computes the color of every
+ * present anonymous page of a range from its frame number.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/const.h>
+
+#include "palloc_util.h"
+
+#define PM_PRESENT	_BITULL(63)
+#define PM_FILE		_BITULL(61)
+#define PM_EXCLUSIVE	_BITULL(56)
+#define PM_PFN		(_BITULL(55) - 1)
+
+#define KPF_ANON	_BITULL(12)
+#define KPF_THP		_BITULL(22)
+#define KPF_ZERO_PAGE	_BITULL(24)
+
+/* The runner's own time limit is longer, see the file settings. */
+#define TIME_LIMIT	540
+
+#define CG_MAX		64
+#define PCP_FRACTION	"/proc/sys/vm/percpu_pagelist_high_fraction"
+
+struct palloc_map palloc_map;
+unsigned int palloc_max_bits;
+size_t palloc_page_size;
+
+static pid_t owner;
+static unsigned int checks, failures;
+static const char *skip_reason;
+static long migrated;
+static bool have_syscalls;
+
+static struct {
+	bool valid;
+	char use_palloc[16], mask[32], mc_xor[16], debug_level[16], balance[16];
+	struct palloc_map map;
+} saved;
+
+/* Files of others that a test changes. */
+static struct {
+	const char *path;
+	char text[64];
+} kept[4];
+
+static char pcp_fraction[32];
+
+static char cg_root[PATH_MAX];
+static char cg_path[CG_MAX][256];
+static bool cg_enabled_here;
+
+/* Files */
+
+int palloc_file_write(const char *path, const void *buf, size_t len)
+{
+	ssize_t done;
+	int fd, ret;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	done = write(fd, buf, len);
+	if (done < 0)
+		ret = -errno;
+	else
+		ret = (size_t)done == len ? 0 : -EIO;
+	close(fd);
+	return ret;
+}
+
+ssize_t palloc_file_read(const char *path, char *buf, size_t size)
+{
+	ssize_t n, done = 0;
+	int fd;
+
+	buf[0] = '\0';
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while ((size_t)done < size - 1) {
+		n = read(fd, buf + done, size - 1 - done);
+		if (n < 0) {
+			done = -errno;
+			break;
+		}
+		if (!n)
+			break;
+		done += n;
+	}
+	close(fd);
+	if (done >= 0)
+		buf[done] = '\0';
+	return done;
+}
+
+int palloc_write(const char *file, const void *buf, size_t len)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), PALLOC_DIR "/%s", file);
+	return palloc_file_write(path, buf, len);
+}
+
+int palloc_puts(const char *file, const char *text)
+{
+	return palloc_write(file, text, strlen(text));
+}
+
+ssize_t palloc_gets(const char *file, char *buf, size_t size)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), PALLOC_DIR "/%s", file);
+	return palloc_file_read(path, buf, size);
+}
+
+static bool matches(const char *what, ssize_t len, const char *got, const char *want)
+{
+	if (len >= 0 && !strcmp(got, want))
+		return true;
+	if (len < 0)
+		palloc_note("%s: %s", what, strerror(-len));
+	else
+		palloc_note("%s reads '%.*s' where '%.*s' was expected", what,
+			    (int)strcspn(got, "\n"), got,
+			    (int)strcspn(want, "\n"), want);
+	return false;
+}
+
+bool palloc_reads(const char *file, const char *want)
+{
+	char buf[4096];
+
+	return matches(file, palloc_gets(file, buf, sizeof(buf)), buf, want);
+}
+
+/* Maps and colors */
+
+bool palloc_map_parse(struct palloc_map *map, const char *text)
+{
+	memset(map, 0, sizeof(*map));
+	while (*text) {
+		const char *end = strchrnul(text, '\n');
+		__u64 fn = 0;
+
+		while (text < end && *text != '#') {
+			unsigned long bit;
+			char *next;
+
+			text += strspn(text, " \t");
+			if (text >= end || *text == '#')
+				break;
+			bit = strtoul(text, &next, 10);
+			if (next == text || bit > 63)
+				return false;
+			fn |= 1ULL << bit;
+			text = next;
+		}
+		if (fn) {
+			if (map->nbits == PALLOC_MAX_BITS)
+				return false;
+			map->fn[map->nbits++] = fn;
+		}
+		text = *end ? end + 1 : end;
+	}
+	return true;
+}
+
+bool palloc_map_read(struct palloc_map *map)
+{
+	char buf[4096];
+
+	if (palloc_gets("control", buf, sizeof(buf)) < 0)
+		return false;
+	return palloc_map_parse(map, buf);
+}
+
+void palloc_map_text(const struct palloc_map *map, char *buf, size_t size)
+{
+	size_t used = 0;
+	unsigned int i, bit;
+
+	buf[0] = '\0';
+	for (i = 0; i < map->nbits; i++) {
+		const char *sep = "";
+
+		for (bit = 0; bit < 64; bit++) {
+			if (!(map->fn[i] >> bit & 1))
+				continue;
+			used += snprintf(buf + used, size - used, "%s%u", sep, bit);
+			sep = " ";
+		}
+		used += snprintf(buf + used, size - used, "\n");
+	}
+}
+
+void palloc_map_mask(struct palloc_map *map, __u64 mask)
+{
+	memset(map, 0, sizeof(*map));
+	for (; mask && map->nbits < PALLOC_MAX_BITS; mask &= mask - 1)
+		map->fn[map->nbits++] = mask & -mask;
+}
+
+bool palloc_map_same(const struct palloc_map *a, const struct palloc_map *b)
+{
+	return a->nbits == b->nbits &&
+	       !memcmp(a->fn, b->fn, a->nbits * sizeof(a->fn[0]));
+}
+
+unsigned int palloc_bins(const struct palloc_map *map)
+{
+	return 1U << map->nbits;
+}
+
+unsigned int palloc_color(const struct palloc_map *map, __u64 pfn)
+{
+	__u64 addr = pfn * palloc_page_size;
+	unsigned int i, color = 0;
+
+	for (i = 0; i < map->nbits; i++)
+		color |= (unsigned int)__builtin_parityll(addr & map->fn[i]) << i;
+	return color;
+}
+
+unsigned long long palloc_fallbacks(void)
+{
+	char buf[4096], *at;
+
+	if (palloc_gets("control", buf, sizeof(buf)) < 0)
+		palloc_bail("cannot read control");
+	at = strstr(buf, "# fallback ");
+	if (!at)
+		palloc_bail("control has no fallback line");
+	return strtoull(at + strlen("# fallback "), NULL, 10);
+}
+
+void palloc_set_add(struct palloc_set *set, unsigned int color)
+{
+	const unsigned int width = 8 * sizeof(long);
+
+	set->bits[color / width] |= 1UL << color % width;
+}
+
+void palloc_set_parse(struct palloc_set *set, const char *list)
+{
+	memset(set, 0, sizeof(*set));
+	while (*list) {
+		char *next;
+		unsigned long from, to;
+
+		from = strtoul(list, &next, 10);
+		to = from;
+		if (*next == '-')
+			to = strtoul(next + 1, &next, 10);
+		if (next == list || to >= PALLOC_MAX_BINS)
+			palloc_bail("bad color list in the test: %s", list);
+		for (; from <= to; from++)
+			palloc_set_add(set, from);
+		list = *next == ',' ? next + 1 : next;
+	}
+}
+
+bool palloc_set_has(const struct palloc_set *set, unsigned int color)
+{
+	const unsigned int width = 8 * sizeof(long);
+
+	return set->bits[color / width] >> color % width & 1;
+}
+
+unsigned int palloc_set_count(const struct palloc_set *set)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < PALLOC_LONGS; i++)
+		n += __builtin_popcountl(set->bits[i]);
+	return n;
+}
+
+/* Putting a setting in force */
+
+void palloc_enable(bool on)
+{
+	int ret = palloc_puts("use_palloc", on ? "1" : "0");
+
+	if (ret)
+		palloc_bail("use_palloc: %s", strerror(-ret));
+}
+
+static void fresh_start(void)
+{
+	palloc_enable(false);
+	if (palloc_puts("control", "reset\n") || palloc_puts("use_mc_xor", "0"))
+		palloc_bail("cannot reset palloc");
+}
+
+void palloc_setup_mask(__u64 mask)
+{
+	char text[32];
+	int ret;
+
+	fresh_start();
+	snprintf(text, sizeof(text), "0x%llx", mask);
+	ret = palloc_puts("palloc_mask", text);
+	if (ret)
+		palloc_bail("palloc_mask %s: %s", text, strerror(-ret));
+	palloc_map_mask(&palloc_map, mask);
+	palloc_enable(true);
+}
+
+void palloc_setup_text(const char *text)
+{
+	int ret;
+
+	fresh_start();
+	ret = palloc_puts("control", text);
+	if (ret)
+		palloc_bail("control refuses a map: %s", strerror(-ret));
+	if (!palloc_map_parse(&palloc_map, text))
+		palloc_bail("bad map in the test");
+	palloc_enable(true);
+}
+
+/* System calls */
+
+long palloc_set_color(unsigned int color)
+{
+	return syscall(__NR_set_color, color);
+}
+
+long palloc_set_color_map(const unsigned long *map, unsigned long nbits)
+{
+	return syscall(__NR_set_color_map, map, nbits);
+}
+
+long palloc_set_colors(const char *list)
+{
+	struct palloc_set set;
+
+	palloc_set_parse(&set, list);
+	return palloc_set_color_map(set.bits, palloc_bins(&palloc_map));
+}
+
+/* Pages */
+
+static __u64 page_flags(__u64 pfn)
+{
+	static int fd = -1;
+	__u64 flags;
+
+	if (fd < 0)
+		fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || pread(fd, &flags, sizeof(flags), pfn * sizeof(flags)) != sizeof(flags))
+		palloc_bail("cannot read /proc/kpageflags");
+	return flags;
+}
+
+/*
+ * A page that is mapped once and not a file page is anonymous. What is mapped
+ * several times (after fork) or has no struct page counts (zero page, vvar)
+ * needs a second look.
+ */
+static bool is_anon(__u64 entry)
+{
+	__u64 flags;
+
+	if (!(entry & PM_PRESENT) || (entry & PM_FILE) || !(entry & PM_PFN))
+		return false;
+	if (entry & PM_EXCLUSIVE)
+		return true;
+	flags = page_flags(entry & PM_PFN);
+	return (flags & KPF_ANON) && !(flags & KPF_ZERO_PAGE);
+}
+
+static int open_pagemap(pid_t pid)
+{
+	char path[64];
+
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	else
+		snprintf(path, sizeof(path), "/proc/self/pagemap");
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static int walk(pid_t pid, const void *addr, size_t pages,
+		void (*page)(__u64 pfn, void *ctx), void *ctx)
+{
+	__u64 at = (uintptr_t)addr / palloc_page_size, entry[512];
+	int fd = open_pagemap(pid);
+
+	if (fd < 0)
+		return -errno;
+	while (pages) {
+		size_t n = pages < ARRAY_SIZE(entry) ? pages : ARRAY_SIZE(entry);
+		ssize_t got = pread(fd, entry, n * sizeof(entry[0]),
+				    at * sizeof(entry[0]));
+		size_t i;
+
+		if (got <= 0) {
+			got = got < 0 ? -errno : -EIO;
+			close(fd);
+			return got;
+		}
+		n = got / sizeof(entry[0]);
+		for (i = 0; i < n; i++)
+			if (is_anon(entry[i]))
+				page(entry[i] & PM_PFN, ctx);
+		at += n;
+		pages -= n;
+	}
+	close(fd);
+	return 0;
+}
+
+static void get_pfn(__u64 pfn, void *ctx)
+{
+	*(__u64 *)ctx = pfn;
+}
+
+/* The frame of one anonymous page, 0 if there is none. */
+__u64 palloc_pfn(const void *addr)
+{
+	__u64 pfn = 0;
+
+	walk(0, addr, 1, get_pfn, &pfn);
+	return pfn;
+}
+
+bool palloc_is_huge(const void *addr)
+{
+	__u64 pfn = palloc_pfn(addr);
+
+	return pfn && (page_flags(pfn) & KPF_THP);
+}
+
+static void add_page(__u64 pfn, void *ctx)
+{
+	struct palloc_hist *hist = ctx;
+
+	hist->pages++;
+	hist->n[palloc_color(&palloc_map, pfn)]++;
+}
+
+/* Adds to hist; returns how many pages hist has now, or -errno. */
+long palloc_count(pid_t pid, const void *addr, size_t pages, struct palloc_hist *hist)
+{
+	int ret = walk(pid, addr, pages, add_page, hist);
+
+	return ret ? ret : (long)hist->pages;
+}
+
+/*
+ * All of a process's anonymous pages, or only those of its MAP_PALLOC regions.
+ * The list of regions is taken first: the pages counted are the process's,
+ * which may be this one.
+ */
+long palloc_count_all(pid_t pid, bool colored_only, struct palloc_hist *hist)
+{
+	char path[64], line[4096];
+	struct range {
+		unsigned long from, to;
+	} *ranges = NULL;
+	unsigned long from = 0, to = 0;
+	size_t i, n = 0;
+	int ret = 0;
+	FILE *f;
+
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
+	else
+		snprintf(path, sizeof(path), "/proc/self/smaps");
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long a, b;
+
+		if (sscanf(line, "%lx-%lx ", &a, &b) == 2) {
+			bool special = !!strstr(line, "[v");
+
+			from = special ? 0 : a;
+			to = special ? 0 : b;
+		} else if (!strncmp(line, "VmFlags:", 8) && from < to) {
+			struct range *more;
+
+			if (colored_only && !strstr(line, " pa"))
+				continue;
+			more = realloc(ranges, (n + 1) * sizeof(*ranges));
+			if (!more) {
+				ret = -ENOMEM;
+				break;
+			}
+			ranges = more;
+			ranges[n].from = from;
+			ranges[n++].to = to;
+		}
+	}
+	fclose(f);
+	for (i = 0; i < n && !ret; i++)
+		ret = walk(pid, (void *)ranges[i].from,
+			   (ranges[i].to - ranges[i].from) / palloc_page_size,
+			   add_page, hist);
+	free(ranges);
+	return ret ? ret : (long)hist->pages;
+}
+
+/* How many different colors a range shows. */
+unsigned int palloc_seen(const void *addr, size_t pages)
+{
+	static struct palloc_hist hist;
+	unsigned int i, seen = 0;
+
+	memset(&hist, 0, sizeof(hist));
+	palloc_count(0, addr, pages, &hist);
+	for (i = 0; i < PALLOC_MAX_BINS; i++)
+		seen += hist.n[i] != 0;
+	return seen;
+}
+
+/*
+ * An unrestricted range of PALLOC_MANY pages shows at least half of the colors:
+ * the buddy allocator hands out neighbouring pages.
+ */
+bool palloc_mixed(const void *addr, size_t pages)
+{
+	unsigned int seen = palloc_seen(addr, pages);
+
+	if (seen >= palloc_bins(&palloc_map) / 2 && seen > 1)
+		return true;
+	palloc_note("only %u of %u colors seen over %zu pages", seen,
+		    palloc_bins(&palloc_map), pages);
+	return false;
+}
+
+struct impure {
+	struct palloc_set set;
+	unsigned long checked, wrong;
+	__u64 pfn;		/* of the first one that is wrong */
+};
+
+static void check_page(__u64 pfn, void *ctx)
+{
+	struct impure *im = ctx;
+
+	im->checked++;
+	if (palloc_set_has(&im->set, palloc_color(&palloc_map, pfn)))
+		return;
+	if (!im->wrong++)
+		im->pfn = pfn;
+}
+
+/* Returns how many pages have a color that is not in the list. */
+unsigned long palloc_impure(pid_t pid, const void *addr, size_t pages,
+			    const char *list, unsigned long *checked)
+{
+	struct impure im = { .checked = 0 };
+	int ret;
+
+	palloc_set_parse(&im.set, list);
+	ret = walk(pid, addr, pages, check_page, &im);
+	if (ret)
+		palloc_note("pagemap: %s", strerror(-ret));
+	if (im.wrong)
+		palloc_note("%lu of %lu pages outside %s, the first has pfn %llu color %u",
+			    im.wrong, im.checked, list, im.pfn,
+			    palloc_color(&palloc_map, im.pfn));
+	*checked = im.checked;
+	return im.wrong;
+}
+
+/*
+ * Every page of the range is present, anonymous, and of an allowed color. A
+ * page that is just being migrated comes back.
+ */
+bool palloc_pure_pid(pid_t pid, const void *addr, size_t pages, const char *list)
+{
+	unsigned long checked, wrong;
+	unsigned int tries;
+
+	for (tries = 0; tries < 20; tries++) {
+		if (tries)
+			usleep(10000);
+		wrong = palloc_impure(pid, addr, pages, list, &checked);
+		if (wrong || checked == pages)
+			break;
+	}
+	if (checked != pages || !checked)
+		palloc_note("%lu pages checked where %zu were expected", checked, pages);
+	return !wrong && checked && checked == pages;
+}
+
+bool palloc_pure(const void *addr, size_t pages, const char *list)
+{
+	return palloc_pure_pid(0, addr, pages, list);
+}
+
+/* All anonymous pages of the caller, at least @want of them, are pure. */
+bool palloc_process_pure(const char *list, unsigned long want)
+{
+	static struct palloc_hist hist;
+	unsigned long wrong = 0;
+	struct palloc_set set;
+	unsigned int i;
+
+	memset(&hist, 0, sizeof(hist));
+	palloc_set_parse(&set, list);
+	palloc_count_all(0, false, &hist);
+	for (i = 0; i < PALLOC_MAX_BINS; i++)
+		if (!palloc_set_has(&set, i))
+			wrong += hist.n[i];
+	if (wrong || hist.pages < want)
+		palloc_note("process: %lu of %lu pages outside %s", wrong, hist.pages, list);
+	return !wrong && hist.pages >= want;
+}
+
+static unsigned int scan_smaps(uintptr_t from, uintptr_t to, const char *flag,
+			       bool *all)
+{
+	unsigned int n = 0;
+	bool inside = false;
+	char line[4096];
+	FILE *f;
+
+	*all = true;
+	f = fopen("/proc/self/smaps", "re");
+	if (!f)
+		palloc_bail("cannot read smaps");
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long a, b;
+
+		if (sscanf(line, "%lx-%lx ", &a, &b) == 2) {
+			inside = a < to && b > from;
+			n += inside;
+		} else if (inside && flag && !strncmp(line, "VmFlags:", 8)) {
+			if (!strstr(line, flag))
+				*all = false;
+		}
+	}
+	fclose(f);
+	return n;
+}
+
+bool palloc_vm_flag(const void *addr, const char *flag)
+{
+	char padded[8];
+	bool all;
+
+	snprintf(padded, sizeof(padded), " %s", flag);
+	return scan_smaps((uintptr_t)addr, (uintptr_t)addr + 1, padded, &all) == 1 && all;
+}
+
+unsigned int palloc_vmas(const void *addr, size_t pages)
+{
+	uintptr_t from = (uintptr_t)addr;
+	bool all;
+
+	return scan_smaps(from, from + pages * palloc_page_size, NULL, &all);
+}
+
+void *palloc_map_pages(size_t pages, int flags)
+{
+	void *p = mmap(NULL, pages * palloc_page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+
+	if (p == MAP_FAILED)
+		palloc_bail("mmap of %zu pages, flags %#x: %s", pages, flags, strerror(errno));
+	return p;
+}
+
+void palloc_touch(void *addr, size_t pages)
+{
+	char *p = addr;
+
+	for (; pages; pages--, p += palloc_page_size)
+		*p = 1;
+}
+
+void *palloc_alloc(size_t pages, int flags)
+{
+	void *p = palloc_map_pages(pages, flags);
+
+	palloc_touch(p, pages);
+	return p;
+}
+
+void palloc_free(void *addr, size_t pages)
+{
+	munmap(addr, pages * palloc_page_size);
+}
+
+/* Control groups */
+
+bool palloc_cg_init(void)
+{
+	char line[4096], dir[PATH_MAX], type[64], path[PATH_MAX + 64];
+	FILE *f = fopen("/proc/self/mounts", "re");
+
+	if (!f)
+		return false;
+	while (!cg_root[0] && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*s %4095s %63s", dir, type) == 2 &&
+		    !strcmp(type, "cgroup2"))
+			snprintf(cg_root, sizeof(cg_root), "%s", dir);
+	fclose(f);
+	if (!cg_root[0])
+		return false;
+	snprintf(path, sizeof(path), "%s/cgroup.controllers", cg_root);
+	if (palloc_file_read(path, line, sizeof(line)) < 0 || !strstr(line, "palloc"))
+		return false;
+	snprintf(path, sizeof(path), "%s/cgroup.subtree_control", cg_root);
+	if (palloc_file_read(path, line, sizeof(line)) < 0)
+		return false;
+	if (strstr(line, "palloc"))
+		return true;
+	cg_enabled_here = !palloc_file_write(path, "+palloc", 7);
+	return cg_enabled_here;
+}
+
+const char *palloc_cg_root(void)
+{
+	return cg_root;
+}
+
+/* A group below @parent, or below the root. Removed when the test ends. */
+const char *palloc_cg_new(const char *parent, const char *name)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < CG_MAX && cg_path[i][0]; i++)
+		;
+	if (i == CG_MAX)
+		palloc_bail("too many cgroups");
+	if (parent) {
+		ret = palloc_cg_write(parent, "cgroup.subtree_control", "+palloc");
+		if (ret)
+			palloc_bail("enabling palloc below %s: %s", parent, strerror(-ret));
+	} else {
+		parent = cg_root;
+	}
+	snprintf(cg_path[i], sizeof(cg_path[i]), "%.180s/palloc_test.%d.%.40s",
+		 parent, owner, name);
+	if (mkdir(cg_path[i], 0755)) {
+		ret = errno;
+		cg_path[i][0] = '\0';
+		palloc_bail("mkdir of cgroup %s: %s", name, strerror(ret));
+	}
+	return cg_path[i];
+}
+
+static int cg_rmdir(const char *cg)
+{
+	unsigned int tries;
+
+	/* An exiting task leaves its group a moment after it can be reaped. */
+	for (tries = 0; tries < 200; tries++) {
+		if (!rmdir(cg))
+			return 0;
+		if (errno != EBUSY)
+			break;
+		usleep(20000);
+	}
+	return -errno;
+}
+
+int palloc_cg_remove(const char *cg)
+{
+	unsigned int i;
+	int ret = cg_rmdir(cg);
+
+	for (i = 0; i < CG_MAX && !ret; i++)
+		if (cg == cg_path[i])
+			cg_path[i][0] = '\0';
+	return ret;
+}
+
+/* Children were registered after their parents: remove backwards. */
+static void cg_remove_all(void)
+{
+	unsigned int i;
+
+	for (i = CG_MAX; i-- > 0;) {
+		if (!cg_path[i][0])
+			continue;
+		palloc_cg_write(cg_path[i], "cgroup.kill", "1");
+		/* A child of ours may have removed it already. */
+		if (!cg_rmdir(cg_path[i]) || errno == ENOENT)
+			cg_path[i][0] = '\0';
+	}
+}
+
+int palloc_cg_write(const char *cg, const char *file, const char *text)
+{
+	char path[PATH_MAX + 64];
+
+	snprintf(path, sizeof(path), "%s/%s", cg, file);
+	return palloc_file_write(path, text, strlen(text));
+}
+
+ssize_t palloc_cg_read(const char *cg, const char *file, char *buf, size_t size)
+{
+	char path[PATH_MAX + 64];
+
+	snprintf(path, sizeof(path), "%s/%s", cg, file);
+	return palloc_file_read(path, buf, size);
+}
+
+bool palloc_cg_reads(const char *cg, const char *file, const char *want)
+{
+	char buf[8192];
+
+	return matches(file, palloc_cg_read(cg, file, buf, sizeof(buf)), buf, want);
+}
+
+int palloc_cg_bins(const char *cg, const char *list)
+{
+	return palloc_cg_write(cg, "palloc.bins", list);
+}
+
+/* pid 0 is the caller. */
+int palloc_cg_move(const char *cg, pid_t pid)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	return palloc_cg_write(cg, "cgroup.procs", text);
+}
+
+/* Children */
+
+static noreturn void child(pid_t parent, const char *cg,
+			   void (*fn)(const void *arg), const void *arg)
+{
+	int ret;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(KSFT_FAIL);
+	failures = 0;
+	if (cg) {
+		ret = palloc_cg_move(cg, 0);
+		if (ret)
+			palloc_bail("moving into %s: %s", cg, strerror(-ret));
+	}
+	fn(arg);
+	fflush(stdout);
+	_exit(palloc_exit_code());
+}
+
+pid_t palloc_spawn(const char *cg, void (*fn)(const void *arg), const void *arg)
+{
+	pid_t parent = getpid(), pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		child(parent, cg, fn, arg);
+	if (pid < 0)
+		palloc_bail("fork: %s", strerror(errno));
+	return pid;
+}
+
+/* As palloc_spawn(), but the child never runs outside of the group. */
+pid_t palloc_clone_into(const char *cg, void (*fn)(const void *arg), const void *arg)
+{
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t parent = getpid(), pid;
+	int fd = open(cg, O_DIRECTORY | O_CLOEXEC | O_PATH);
+
+	if (fd < 0)
+		palloc_bail("open %s: %s", cg, strerror(errno));
+	args.cgroup = fd;
+	fflush(stdout);
+	pid = syscall(__NR_clone3, &args, sizeof(args));
+	if (!pid)
+		child(parent, NULL, fn, arg);
+	close(fd);
+	if (pid < 0)
+		palloc_bail("clone3: %s", strerror(errno));
+	return pid;
+}
+
+bool palloc_reap(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		return false;
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return true;
+	if (WIFEXITED(status))
+		palloc_note("child exited with %d", WEXITSTATUS(status));
+	else
+		palloc_note("child died of signal %d", WTERMSIG(status));
+	return false;
+}
+
+bool palloc_run_in(const char *cg, void (*fn)(const void *arg), const void *arg)
+{
+	return palloc_reap(palloc_spawn(cg, fn, arg));
+}
+
+void palloc_pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		palloc_note("cannot pin to CPU %d", cpu);
+}
+
+/*
+ * Makes the per-CPU lists short, or lets them be as long as they were. They may
+ * keep tens of MiB of what has been freed, and all of a large region may come
+ * from there: not the time to judge what an unrestricted task is given, nor how
+ * much is free.
+ */
+void palloc_short_lists(bool on)
+{
+	const size_t pages = 1024;
+	cpu_set_t before, one;
+	int cpu;
+
+	if (!pcp_fraction[0] &&
+	    palloc_file_read(PCP_FRACTION, pcp_fraction, sizeof(pcp_fraction)) <= 0)
+		return;
+	if (!on) {
+		palloc_file_write(PCP_FRACTION, pcp_fraction, strlen(pcp_fraction));
+		return;
+	}
+	palloc_file_write(PCP_FRACTION, "1000000", 7);
+	/* A list gets shorter when something is freed to it. */
+	if (sched_getaffinity(0, sizeof(before), &before))
+		return;
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &before))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		if (!sched_setaffinity(0, sizeof(one), &one)) {
+			void *p = palloc_map_pages(pages, 0);
+
+			madvise(p, pages * palloc_page_size, MADV_NOHUGEPAGE);
+			palloc_touch(p, pages);
+			palloc_free(p, pages);
+		}
+	}
+	sched_setaffinity(0, sizeof(before), &before);
+}
+
+/* Text values */
+
+static long keyed(const char *path, const char *key)
+{
+	size_t len = strlen(key);
+	long value = -1;
+	char line[256];
+	FILE *f;
+
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, key, len) || !strchr(": ", line[len]))
+			continue;
+		value = strtol(line + len + 1, NULL, 10);
+		break;
+	}
+	fclose(f);
+	return value;
+}
+
+/* In KiB. */
+long palloc_meminfo(const char *key)
+{
+	return keyed("/proc/meminfo", key);
+}
+
+long palloc_vmstat(const char *key)
+{
+	return keyed("/proc/vmstat", key);
+}
+
+/* Test plumbing */
+
+int palloc_exit_code(void)
+{
+	return failures ? KSFT_FAIL : KSFT_PASS;
+}
+
+bool palloc_expect(bool ok, const char *what, const char *file, int line)
+{
+	int err = errno;
+
+	__atomic_add_fetch(&checks, 1, __ATOMIC_RELAXED);
+	if (ok)
+		return true;
+	__atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
+	printf("# %s:%d: not so: %s (errno %d)\n", file, line, what, err);
+	return false;
+}
+
+void palloc_skip(const char *why)
+{
+	skip_reason = why;
+}
+
+const char *palloc_bail_prefix(void)
+{
+	return getpid() == owner ? "Bail out!" : "#";
+}
+
+void palloc_give_up(void)
+{
+	if (getpid() == owner)
+		exit(KSFT_FAIL);
+	fflush(stdout);
+	_exit(KSFT_FAIL);
+}
+
+/* Remembers all that the tests change. */
+bool palloc_save(void)
+{
+	if (palloc_gets("use_palloc", saved.use_palloc, sizeof(saved.use_palloc)) <= 0 ||
+	    palloc_gets("palloc_mask", saved.mask, sizeof(saved.mask)) <= 0 ||
+	    palloc_gets("use_mc_xor", saved.mc_xor, sizeof(saved.mc_xor)) <= 0 ||
+	    palloc_gets("debug_level", saved.debug_level, sizeof(saved.debug_level)) <= 0 ||
+	    palloc_gets("alloc_balance", saved.balance, sizeof(saved.balance)) <= 0 ||
+	    !palloc_map_read(&saved.map))
+		return false;
+	saved.valid = true;
+	return true;
+}
+
+/*
+ * Remembers one more file; false if it is not there. Of a list of choices the
+ * one in brackets is the value.
+ */
+bool palloc_keep(const char *path)
+{
+	char buf[256], *text = buf, *end;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(kept) && kept[i].path; i++)
+		if (!strcmp(kept[i].path, path))
+			return true;
+	if (i == ARRAY_SIZE(kept) || palloc_file_read(path, buf, sizeof(buf)) <= 0)
+		return false;
+	if (strchr(buf, '['))
+		text = strchr(buf, '[') + 1;
+	end = text + strcspn(text, "]\n");
+	*end = '\0';
+	snprintf(kept[i].text, sizeof(kept[i].text), "%.60s", text);
+	kept[i].path = path;
+	return true;
+}
+
+static void restore_kept(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(kept); i++) {
+		if (kept[i].path &&
+		    palloc_file_write(kept[i].path, kept[i].text, strlen(kept[i].text)))
+			palloc_note("could not restore %s", kept[i].path);
+		kept[i].path = NULL;
+	}
+}
+
+/*
+ * A map that came from palloc_mask goes back the same way: the file must read
+ * as before. Pairs given while use_mc_xor was 0 cannot be read, nor restored.
+ */
+static int restore_map(void)
+{
+	__u64 mask = strtoull(saved.mask, NULL, 0);
+	char text[4096];
+	unsigned int i;
+	int ret;
+
+	ret = palloc_puts("control", "reset\n");
+	if (ret)
+		return ret;
+	if (!mask && saved.map.nbits) {
+		palloc_map_text(&saved.map, text, sizeof(text));
+		return palloc_puts("control", text);
+	}
+	ret = palloc_puts("palloc_mask", saved.mask);
+	for (i = 0; i < saved.map.nbits && !ret; i++, mask &= mask - 1) {
+		__u64 partner = saved.map.fn[i] & ~(mask & -mask);
+
+		if (!partner)
+			continue;
+		snprintf(text, sizeof(text), "xor %d %d\n", __builtin_ctzll(mask),
+			 __builtin_ctzll(partner));
+		ret = palloc_puts("control", text);
+	}
+	return ret;
+}
+
+void palloc_restore(void)
+{
+	if (!saved.valid)
+		return;
+	saved.valid = false;
+	if (palloc_puts("use_palloc", "0") || restore_map() ||
+	    palloc_puts("use_mc_xor", saved.mc_xor) ||
+	    palloc_puts("debug_level", saved.debug_level) ||
+	    palloc_puts("alloc_balance", saved.balance) ||
+	    palloc_puts("use_palloc", saved.use_palloc))
+		palloc_note("could not restore the state of palloc");
+}
+
+static void cleanup(void)
+{
+	if (getpid() != owner)
+		return;
+	cg_remove_all();
+	if (cg_enabled_here)
+		palloc_cg_write(cg_root, "cgroup.subtree_control", "-palloc");
+	cg_enabled_here = false;
+	palloc_restore();
+	restore_kept();
+	palloc_short_lists(false);
+}
+
+static void on_signal(int sig)
+{
+	if (getpid() == owner) {
+		printf("Bail out! %s\n", sig == SIGALRM ? "time limit" : strsignal(sig));
+		fflush(stdout);
+		cleanup();
+	}
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static unsigned int probe_max_bits(void)
+{
+	char text[32];
+	unsigned int n;
+
+	for (n = PALLOC_MAX_BITS; n; n--) {
+		snprintf(text, sizeof(text), "%#llx", ((1ULL << n) - 1) << 12);
+		if (!palloc_puts("palloc_mask", text))
+			break;
+	}
+	return n;
+}
+
+/* For the tools, and for a test program that has executed itself. */
+void palloc_init_tool(void)
+{
+	palloc_page_size = sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * Finds out what the kernel has and remembers the state of palloc, to be put
+ * back at exit. Returns what is missing, or NULL.
+ */
+const char *palloc_try_init(unsigned int needs)
+{
+	static const int sigs[] = {
+		SIGHUP, SIGINT, SIGTERM, SIGALRM, SIGABRT, SIGSEGV, SIGBUS,
+	};
+	unsigned int i;
+	__u64 pfn;
+	char *probe;
+
+	palloc_init_tool();
+	owner = getpid();
+	if (geteuid())
+		return "needs root";
+	if (access(PALLOC_DIR "/control", F_OK))
+		return "no " PALLOC_DIR " (CONFIG_CGROUP_PALLOC, debugfs)";
+	have_syscalls = !palloc_set_color_map(NULL, 0);
+	if ((needs & PALLOC_NEED_SYSCALLS) && !have_syscalls)
+		return "no set_color system calls";
+	if (access("/proc/kpageflags", R_OK))
+		return "no /proc/kpageflags (CONFIG_PROC_PAGE_MONITOR)";
+	probe = palloc_alloc(1, 0);
+	pfn = palloc_pfn(probe);
+	palloc_free(probe, 1);
+	if (!pfn)
+		return "/proc/self/pagemap does not show frame numbers";
+
+	for (i = 0; i < ARRAY_SIZE(sigs); i++)
+		signal(sigs[i], on_signal);
+	atexit(cleanup);
+	if ((needs & PALLOC_NEED_CGROUP) && !palloc_cg_init())
+		return "no palloc controller in a cgroup2 hierarchy";
+	if (!palloc_save())
+		palloc_bail("cannot read the state of palloc");
+	palloc_enable(false);
+	palloc_max_bits = probe_max_bits();
+	return NULL;
+}
+
+/* Ends the program with a SKIP where the kernel lacks what the tests need. */
+void palloc_init(unsigned int needs)
+{
+	const char *missing = palloc_try_init(needs);
+
+	if (!missing && palloc_max_bits < 4)
+		missing = "CONFIG_PALLOC_MAX_BITS is below 4";
+	if (missing) {
+		printf("1..0 # SKIP %s\n", missing);
+		exit(KSFT_SKIP);
+	}
+	palloc_short_lists(true);
+	alarm(TIME_LIMIT);
+}
+
+void palloc_test_begin(void)
+{
+	checks = 0;
+	failures = 0;
+	skip_reason = NULL;
+	migrated = palloc_vmstat("pgmigrate_success");
+}
+
+/* A test that checked nothing has not passed. */
+bool palloc_test_end(const char **why_skipped)
+{
+	if (have_syscalls)
+		palloc_set_color_map(NULL, 0);
+	cg_remove_all();
+	restore_kept();
+	*why_skipped = failures ? NULL : skip_reason;
+	/* Compaction may be why a page has changed its color. */
+	if (failures && palloc_vmstat("pgmigrate_success") > migrated)
+		palloc_note("%ld pages were migrated meanwhile",
+			    palloc_vmstat("pgmigrate_success") - migrated);
+	if (!checks && !skip_reason)
+		palloc_note("nothing was checked");
+	return checks && !failures;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the palloc tests and tools share: the debugfs files with save and
+ * restore, colors of physical pages, control groups, children, and a small
+ * runner on top of kselftest.h.
+ *
+ * The color arithmetic here is written apart from the kernel's on purpose: a
+ * test asks the kernel for pages and computes their colors itself.
+ */
+#ifndef __PALLOC_UTIL_H
+#define __PALLOC_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdnoreturn.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <linux/types.h>
+#include <linux/sched.h>
+
+#include "../kselftest.h"
+
+#define PALLOC_DIR	"/sys/kernel/debug/palloc"
+#define PALLOC_MAX_BITS	10
+#define PALLOC_MAX_BINS	1024U
+/*
+ * Pages enough to tell an unrestricted region: the first ones may all be what
+ * colored tasks have freed and the (short) per-CPU lists have kept.
+ */
+#define PALLOC_MANY	4096
+#define PALLOC_LONGS	(PALLOC_MAX_BINS / (8 * sizeof(long)))
+
+/* The C library's headers may be older than the kernel's. */
+#ifndef MAP_PALLOC
+#define MAP_PALLOC	0x800000
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE	23
+#endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE	0x100000
+#endif
+#ifdef __x86_64__
+#ifndef __NR_set_color
+#define __NR_set_color		548
+#endif
+#ifndef __NR_set_color_map
+#define __NR_set_color_map	549
+#endif
+#else
+#ifndef __NR_set_color
+#define __NR_set_color		(-1)
+#endif
+#ifndef __NR_set_color_map
+#define __NR_set_color_map	(-1)
+#endif
+#endif
+
+/* One XOR function of address bits per color bit. */
+struct palloc_map {
+	unsigned int nbits;
+	__u64 fn[PALLOC_MAX_BITS];
+};
+
+struct palloc_set {
+	unsigned long bits[PALLOC_LONGS];
+};
+
+struct palloc_hist {
+	unsigned long pages;
+	unsigned long n[PALLOC_MAX_BINS];
+};
+
+/* The map a test has put in force, and what the kernel was built for. */
+extern struct palloc_map palloc_map;
+extern unsigned int palloc_max_bits;
+extern size_t palloc_page_size;
+
+/* Files. 0 or a length on success, -errno on failure. */
+int palloc_file_write(const char *path, const void *buf, size_t len);
+ssize_t palloc_file_read(const char *path, char *buf, size_t size);
+int palloc_write(const char *file, const void *buf, size_t len);
+int palloc_puts(const char *file, const char *text);
+ssize_t palloc_gets(const char *file, char *buf, size_t size);
+bool palloc_reads(const char *file, const char *want);
+
+/* Maps and colors. */
+bool palloc_map_parse(struct palloc_map *map, const char *text);
+bool palloc_map_read(struct palloc_map *map);
+void palloc_map_text(const struct palloc_map *map, char *buf, size_t size);
+void palloc_map_mask(struct palloc_map *map, __u64 mask);
+bool palloc_map_same(const struct palloc_map *a, const struct palloc_map *b);
+unsigned int palloc_bins(const struct palloc_map *map);
+unsigned int palloc_color(const struct palloc_map *map, __u64 pfn);
+unsigned long long palloc_fallbacks(void);
+void palloc_set_parse(struct palloc_set *set, const char *list);
+void palloc_set_add(struct palloc_set *set, unsigned int color);
+bool palloc_set_has(const struct palloc_set *set, unsigned int color);
+unsigned int palloc_set_count(const struct palloc_set *set);
+
+/* Putting a setting in force; these end the program when they cannot. */
+void palloc_setup_mask(__u64 mask);
+void palloc_setup_text(const char *text);
+void palloc_enable(bool on);
+
+/* System calls. */
+long palloc_set_color(unsigned int color);
+long palloc_set_color_map(const unsigned long *map, unsigned long nbits);
+long palloc_set_colors(const char *list);
+
+/*
+ * Pages. pid 0 is the caller. Only present anonymous pages count: file pages
+ * and the zero page are of no color.
+ */
+__u64 palloc_pfn(const void *addr);
+bool palloc_is_huge(const void *addr);
+long palloc_count(pid_t pid, const void *addr, size_t pages, struct palloc_hist *hist);
+long palloc_count_all(pid_t pid, bool colored_only, struct palloc_hist *hist);
+unsigned int palloc_seen(const void *addr, size_t pages);
+bool palloc_mixed(const void *addr, size_t pages);
+unsigned long palloc_impure(pid_t pid, const void *addr, size_t pages,
+			    const char *list, unsigned long *checked);
+bool palloc_pure_pid(pid_t pid, const void *addr, size_t pages, const char *list);
+bool palloc_pure(const void *addr, size_t pages, const char *list);
+bool palloc_process_pure(const char *list, unsigned long want);
+bool palloc_vm_flag(const void *addr, const char *flag);
+unsigned int palloc_vmas(const void *addr, size_t pages);
+void *palloc_map_pages(size_t pages, int flags);
+void palloc_touch(void *addr, size_t pages);
+void *palloc_alloc(size_t pages, int flags);
+void palloc_free(void *addr, size_t pages);
+
+/* Control groups. */
+bool palloc_cg_init(void);
+const char *palloc_cg_root(void);
+const char *palloc_cg_new(const char *parent, const char *name);
+int palloc_cg_remove(const char *cg);
+int palloc_cg_write(const char *cg, const char *file, const char *text);
+ssize_t palloc_cg_read(const char *cg, const char *file, char *buf, size_t size);
+bool palloc_cg_reads(const char *cg, const char *file, const char *want);
+int palloc_cg_bins(const char *cg, const char *list);
+int palloc_cg_move(const char *cg, pid_t pid);
+
+/* Children. Each ends with its parent, so that none is left behind. */
+pid_t palloc_spawn(const char *cg, void (*fn)(const void *arg), const void *arg);
+pid_t palloc_clone_into(const char *cg, void (*fn)(const void *arg), const void *arg);
+bool palloc_reap(pid_t pid);
+bool palloc_run_in(const char *cg, void (*fn)(const void *arg), const void *arg);
+void palloc_pin(int cpu);
+void palloc_short_lists(bool on);
+
+/* Text values. */
+long palloc_meminfo(const char *key);
+long palloc_vmstat(const char *key);
+
+/* Test plumbing. */
+#define PALLOC_NEED_SYSCALLS	1
+#define PALLOC_NEED_CGROUP	2
+
+/* Macros for the compiler to check the arguments of printf(). */
+#define palloc_note(fmt, ...)	printf("# " fmt "\n", ##__VA_ARGS__)
+
+/* Ends the program, or the child it is called in. */
+#define palloc_bail(fmt, ...)							\
+	(printf("%s " fmt "\n", palloc_bail_prefix(), ##__VA_ARGS__), palloc_give_up())
+
+#define expect(cond)	palloc_expect(!!(cond), #cond, __FILE__, __LINE__)
+
+bool palloc_expect(bool ok, const char *what, const char *file, int line);
+void palloc_skip(const char *why);
+const char *palloc_bail_prefix(void);
+noreturn void palloc_give_up(void);
+const char *palloc_try_init(unsigned int needs);
+void palloc_init(unsigned int needs);
+void palloc_init_tool(void);
+int palloc_exit_code(void);
+bool palloc_keep(const char *path);
+bool palloc_save(void);
+void palloc_restore(void);
+void palloc_test_begin(void);
+bool palloc_test_end(const char **why_skipped);
+
+struct palloc_test {
+	const char *name;
+	void (*fn)(const void *arg);
+	const void *arg;
+};
+
+/* In the header because kselftest.h keeps its counters per source file. */
+static inline void palloc_run_tests(const struct palloc_test *tests, unsigned int n)
+{
+	const char *why;
+	unsigned int i;
+	bool ok;
+
+	ksft_set_plan(n);
+	for (i = 0; i < n; i++) {
+		palloc_test_begin();
+		tests[i].fn(tests[i].arg);
+		ok = palloc_test_end(&why);
+		if (why)
+			ksft_test_result_skip("%s: %s\n", tests[i].name, why);
+		else
+			ksft_test_result(ok, "%s\n", tests[i].name);
+	}
+	ksft_finished();
+}
+
+#endif /* __PALLOC_UTIL_H */

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds every prefix of the series with palloc on and off, and fails on a compiler
+# warning (W=1) in the files that the series touches which stock v6.6 does not give.
+#
+# It builds the folders that the series touches; with FULL=1 the whole kernel.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+work=$BUILD/prefixes
+src=$work/linux
+cc=gcc
+if command -v ccache >/dev/null; then cc="ccache gcc"; fi
+
+pristine=$("$top/scripts/tree.sh" pristine)
+mkdir -p "$work"
+if [ ! -d "$src" ]; then
+	step "copying Linux v6.6" "$BUILD/log/copy" cp -a --reflink=auto "$pristine" "$src.new"
+	mv "$src.new" "$src"
+fi
+touched_files | sort -u - <(cat "$work/files" 2>/dev/null || true) >"$work/touched"
+cp "$work/touched" "$work/files"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+copy_files "$pristine" "$scratch" <"$work/touched"
+
+# The folders with code for this machine
+folders=vmlinux
+if [ -z "${FULL-}" ]; then
+	folders=$(grep -E '\.(c|S|tbl)$' "$work/touched" | grep -vE '^(tools|samples|Documentation|scripts)/' |
+		grep -E '^arch/x86/|^[^a]|^a[^r]' | sed 's|/[^/]*$|/|; s|/syscalls/$|/|' | sort -u)
+fi
+
+# build NAME FRAGMENT...
+build() {
+	local out=$work/$1 fragments=()
+	shift
+	for f; do fragments+=("$top/configs/$f.config"); done
+	mkdir -p "$out"
+	cd "$src"
+	ARCH=x86 scripts/kconfig/merge_config.sh -n -O "$out" "${fragments[@]}" || return
+	# shellcheck disable=SC2086
+	make ARCH=x86 O="$out" CC="$cc" W=1 -k -j "$JOBS" $folders
+}
+
+# warnings LOG: those in touched files, without the line numbers, which move
+warnings() {
+	grep -E ': (warning|error): ' "$1" | sed -E "s|^(\.\./)*$src/||; s/:[0-9]+(:[0-9]+)?: /: /" |
+		grep -Ff "$work/touched" | sort -u || true
+}
+
+passed=0 failed=0 n=0
+for p in stock $(series_patches); do
+	if [ "$p" != stock ]; then
+		n=$((n + 1))
+		patch -d "$scratch" -p1 -F0 -s -E --no-backup-if-mismatch <"$patches/$p"
+	fi
+	sync_files "$scratch" "$src" <"$work/touched"
+	for kind in on off; do
+		log=$BUILD/log/prefix-$n-$kind
+		case $kind in
+		on) step "$p, palloc on" "$log" build on guest palloc kunit ;;
+		off) step "$p, palloc off" "$log" build off guest ;;
+		esac
+		warnings "$log" >"$work/warnings-$n-$kind"
+		if ((n)) && ! diff "$work/warnings-0-$kind" "$work/warnings-$n-$kind" | grep '^>'; then
+			passed=$((passed + 1))
+		elif ((n)); then
+			failed=$((failed + 1))
+			echo "new warnings: $p, palloc $kind ($log)"
+		fi
+	done
+done
+echo "$passed passed, $failed failed, 0 skipped"
+((failed == 0))

@@ -1,0 +1,320 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# What can be checked without building a kernel. Each test_ function is a test; it
+# runs in a scratch folder of its own, as a shell that stops at the first error.
+#
+#   check.sh [TEST...]
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# A test, in its scratch folder
+if [ "${1-}" = --run ]; then
+	test=$2
+	set -E
+	trap 'echo "check.sh:$LINENO: $BASH_COMMAND" >&2' ERR
+else
+	test=
+fi
+apply=$top/scripts/apply.sh
+
+# mini DIR: a v6.6 tree that has just the files which the series touches, and what
+# it is recognized by
+mini() {
+	(touched_files; printf '%s\n' Makefile Kbuild .gitattributes) | sort -u |
+		copy_files "$PRISTINE" "$1"
+	mkdir -p "$1/mm"
+}
+mini_git() {
+	mini "$1"
+	git -C "$1" init -q -b palloc
+	git -C "$1" config user.name check
+	git -C "$1" config user.email check@localhost
+	git -C "$1" add -A -f
+	git -C "$1" commit -q -m 'Linux 6.6'
+	git -C "$1" tag v6.6
+}
+git_am() {
+	git -C "$1" am -q "$patches"/*.patch
+}
+# snapshot DIR: names, modes and contents, less .git
+snapshot() {
+	(cd "$1" && find . -path ./.git -prune -o \( -type d -printf '%p %m\n' \) \
+		-o -printf '%p %m ' -exec sha256sum {} \; | sort)
+}
+# What a command's exit status has to be
+exits() {
+	local want=$1 got=0
+	shift
+	"$@" >out 2>&1 || got=$?
+	cat out
+	((got == want))
+}
+
+test_series_names_every_patch() {
+	diff <(series_patches | sort) <(cd "$patches" && find . -type f -printf '%P\n' | sort)
+	diff <(series_patches) <(series_patches | sort)
+}
+
+test_applies_without_fuzz_and_reverses() {
+	mini tree
+	snapshot tree >before
+	patch_series tree
+	patch_series tree -R
+	find tree -mindepth 1 -type d -empty ! -path tree/mm -delete
+	snapshot tree >after
+	diff before after
+}
+
+apply_and_reverse() {
+	snapshot tree >before
+	exits 0 "$apply" --check "$@" tree
+	snapshot tree | diff before -
+	exits 0 "$apply" --reverse "$@" tree
+	grep -q 'not applied' out
+	snapshot tree | diff before -
+	exits 0 "$apply" "$@" tree
+	mini patched
+	patch_series patched
+	diff -r -x .git -x .pc tree patched
+	[ -z "$(find tree -name '*.orig' -o -name '*.rej')" ]
+	snapshot tree >applied
+	exits 0 "$apply" "$@" tree
+	grep -q 'already applied' out
+	snapshot tree | diff applied -
+	exits 0 "$apply" --check "$@" tree
+	exits 0 "$apply" --reverse "$@" tree
+	snapshot tree | diff before -
+}
+test_apply_plain_tree_with_patch() {
+	mini tree
+	apply_and_reverse --no-quilt
+	[ ! -e tree/.pc ]
+}
+test_apply_plain_tree_with_quilt() {
+	mini tree
+	apply_and_reverse
+	exits 0 "$apply" tree
+	cmp <(series_patches) tree/.pc/applied-patches
+	(cd tree && quilt --quiltrc - pop -a -q)
+	find tree -mindepth 1 -type d -empty ! -path tree/mm -delete
+	snapshot tree | grep -v '^\./\.pc' | diff before -
+	exits 0 "$apply" tree
+	cmp <(series_patches) tree/.pc/applied-patches
+	# Reversing wants no quilt
+	exits 0 "$apply" --reverse --no-quilt tree
+	snapshot tree | diff before -
+}
+test_apply_git_tree() {
+	mini_git tree
+	apply_and_reverse
+	exits 0 "$apply" tree
+	grep -q 'git am' out
+	[ ! -e tree/.pc ]
+	[ -n "$(git -C tree status --porcelain)" ]
+}
+
+# The refusals leave the tree as it was
+refused() {
+	local status=$1
+	snapshot tree >before
+	exits "$status" "$apply" tree
+	cp out refusal
+	exits "$status" "$apply" --check tree
+	exits "$status" "$apply" --reverse tree
+	snapshot tree | diff before -
+}
+test_apply_refuses_other_versions() {
+	mini tree
+	sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 7/' tree/Makefile
+	refused 3
+	grep -q 'Linux 6\.7;' refusal
+	sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 6/; s/^EXTRAVERSION =.*/EXTRAVERSION = -rc7/' tree/Makefile
+	refused 3
+	rm tree/Makefile
+	refused 3
+	exits 2 "$apply"
+	exits 2 "$apply" --frobnicate tree
+	exits 2 "$apply" tree tree
+	exits 3 "$apply" nowhere
+}
+test_apply_warns_of_stable_trees() {
+	mini tree
+	sed -i 's/^SUBLEVEL = .*/SUBLEVEL = 63/' tree/Makefile
+	exits 0 "$apply" tree
+	grep -q '^warning: .* Linux 6\.6\.63;' out
+}
+test_apply_refuses_rejects_and_fuzz() {
+	local file
+	mini tree
+	# A changed line in the context of the series' last hunk, as far as a hunk has any
+	file=$(touched_files | while read -r f; do
+		if [ -e "$PRISTINE/$f" ]; then echo "$f"; fi
+	done | tail -n 1)
+	sed -i 's/$/ /' "tree/$file"
+	refused 1
+	grep -q "$file" refusal
+}
+test_apply_refuses_half_patched_trees() {
+	mini tree
+	patch -d tree -p1 -s <"$patches/$(series_patches | head -n 1)"
+	if (($(series_patches | wc -l) > 1)); then
+		refused 1
+		grep -q 'half patched' refusal
+	fi
+	rm -rf tree
+	mini tree
+	exits 0 "$apply" tree
+	(cd tree && quilt --quiltrc - pop -q)
+	snapshot tree >before
+	exits 1 "$apply" tree
+	snapshot tree | diff before -
+}
+
+test_git_am_and_export_round_trip() {
+	mini_git tree
+	git_am tree
+	BRANCH_DIR=tree "$top/scripts/patches.sh" export out
+	diff -r out/patches "$patches"
+	diff out/series "$series"
+}
+
+test_b4_shazam() {
+	command -v b4 || return 77
+	mini_git tree
+	cat "$patches"/*.patch >mbox
+	id=$(sed -n 's/^Message-Id: <\(.*\)>$/\1/p' "$patches/$(series_patches | head -n 1)")
+	(cd tree && HOME=$PWD/.. b4 --offline-mode shazam -m ../mbox "$id")
+	mini_git am
+	git_am am
+	diff -r -x .git tree am
+	[ "$(git -C tree rev-list --count v6.6..)" = "$(series_patches | wc -l)" ]
+}
+
+test_copies_match() {
+	mini tree
+	patch_series tree
+	sed '/^#/d' "$top/scripts/copies" | while read -r here there; do
+		# Whatever git ignores may lie around here
+		if [ -d "$top/$here" ] && [ -e "$top/.git" ]; then
+			(cd "$top/$here" && git ls-files -co --exclude-standard . | sort -u | copy_files . "$OLDPWD/here")
+		else
+			cp -a "$top/$here" here
+		fi
+		copy_of tree "$there" there
+		diff -r there here
+		rm -rf here there
+	done
+}
+
+# checkpatch keeps a cache in the current folder, hence not from the tree
+test_checkpatch() {
+	local p bad=
+	for p in $(series_patches); do
+		"$PRISTINE/scripts/checkpatch.pl" --root="$PRISTINE" --strict --no-summary --terse \
+			--show-types --ignore "$(grep -v '^#' "$top/scripts/checkpatch-ignore" | cut -f 1 | paste -sd ,)" \
+			"$patches/$p" || bad=yes
+	done
+	[ -z "$bad" ]
+}
+
+test_shellcheck() {
+	shellcheck --version >/dev/null
+	shellcheck -x -P SCRIPTDIR "$top"/scripts/*.sh "$top"/scripts/guest/* "$top/.ci/run"
+	find "$top/kselftests" -name '*.sh' -exec shellcheck {} +
+}
+
+# verdict REPORT CONSOLE "PASSED FAILED SKIPPED" [OPTION]: what verdict.sh has to say
+verdict() {
+	local rc=0
+	rm -rf v
+	mkdir v
+	printf '%b\n' "$1" >v/report.log
+	printf '%b\n' "$2" >v/console.log
+	"$top/scripts/verdict.sh" ${4:+"$4"} v || rc=$?
+	[ "$(cat v/summary)" = "$3" ]
+	case $3 in
+	*" 0 "*) ((rc == 0)) ;;
+	*) ((rc == 1)) ;;
+	esac
+}
+test_verdict() {
+	local tap='TAP version 13\n1..2\nok 1 a\nok 2 b'
+	local good="@@ boot\n\n@@ test t 45\n$tap\n\n@@ exit t 0\n\n@@ end"
+	verdict "$good" 'all is well' '2 0 0'
+	printf '%b\n' "$tap" | diff - v/t.tap
+	# The guest's end
+	verdict "${good%@@*}" '' '2 1 0'
+	verdict "@@ boot\n@@ test t 45\n1..2\nok 1 a" '' '1 1 0'
+	verdict '@@ boot\n@@ end' '' '0 1 0'
+	verdict '' '' '0 1 0'
+	# A test's own failures
+	verdict "${good/ok 2/not ok 2}" '' '1 1 0'
+	verdict "${good/exit t 0/exit t 1}" '' '2 1 0'
+	verdict "${good/exit t 0/exit t 124}" '' '2 1 0'
+	grep -q 'ran out of time' v/verdict
+	verdict "${good/1..2/1..3}" '' '2 1 0'
+	verdict "${good/1..2/}" '' '2 1 0'
+	verdict "${good/1..2/1..2\\n1..2}" '' '2 1 0'
+	verdict "${good/ok 2 b/ok 2 b\\nok 3 c}" '' '3 1 0'
+	# Skips
+	verdict "${good/ok 2 b/ok 2 # SKIP no b}" '' '1 1 0'
+	EXPECTED_SKIPS="s t" verdict "${good/ok 2 b/ok 2 # SKIP no b}" '' '1 0 1'
+	verdict '@@ boot\n@@ test t 45\n1..0 # SKIP none\n@@ exit t 4\n@@ end' '' '0 1 0'
+	EXPECTED_SKIPS=t verdict '@@ boot\n@@ test t 45\n1..0 # SKIP none\n@@ exit t 4\n@@ end' '' '0 0 1'
+	# What the kernel complains of
+	local line
+	while IFS= read -r line; do
+		verdict "$good" "fine\n[    1.000000] $line\nfine" '2 1 0'
+	done <<-'LINES'
+		WARNING: CPU: 0 PID: 1 at mm/page_alloc.c:1 foo+0x1/0x2
+		BUG: KASAN: use-after-free in foo
+		BUG: Bad page state in process a  pfn:00001
+		 Call Trace:
+		Kernel panic - not syncing: Fatal exception
+		WARNING: possible circular locking dependency detected
+		WARNING: suspicious RCU usage
+		rcu: INFO: rcu_sched self-detected stall on CPU
+		watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [a:1]
+		INFO: task a:1 blocked for more than 120 seconds.
+		Oops: 0000 [#1] SMP
+		a: page allocation failure: order:0, mode:0x0
+		list_add corruption. next->prev should be prev
+		UBSAN: shift-out-of-bounds in mm/palloc.c:1:1
+	LINES
+	# Output that is no TAP
+	verdict '@@ boot\n@@ test t 45\nanything\n@@ exit t 0\n@@ end' '' '1 0 0' --raw
+	verdict '@@ boot\n@@ test t 45\nanything\n@@ exit t 1\n@@ end' '' '0 1 0' --raw
+}
+
+if [ -n "$test" ]; then
+	"test_$test"
+	exit
+fi
+
+PRISTINE=$("$top/scripts/tree.sh" pristine)
+export PRISTINE
+results=$BUILD/results/check
+rm -rf "$results"
+mkdir -p "$results"
+tests=("$@")
+if ((!${#tests[@]})); then
+	mapfile -t tests < <(declare -F | sed -n 's/^declare -f test_//p' |
+		while read -r t; do echo "$(grep -n "^test_$t()" "${BASH_SOURCE[0]}" | cut -d : -f 1) $t"; done |
+		sort -n | cut -d ' ' -f 2)
+fi
+passed=0 failed=0 skipped=0
+for test in "${tests[@]}"; do
+	scratch=$(mktemp -d)
+	rc=0
+	(cd "$scratch" && "$top/scripts/check.sh" --run "$test" >"$results/$test.log" 2>&1 </dev/null) || rc=$?
+	rm -rf "$scratch"
+	case $rc in
+	0) passed=$((passed + 1)) verdict=ok ;;
+	77) skipped=$((skipped + 1)) verdict=skipped ;;
+	*) failed=$((failed + 1)) verdict=FAILED ;;
+	esac
+	say "$(printf '%-7s %s' $verdict "${test//_/ }")"
+	if [ $verdict = FAILED ]; then tail -n 15 "$results/$test.log"; fi
+done
+echo "$passed $failed $skipped" >"$results/summary"
+((failed == 0))

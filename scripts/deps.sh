@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Installs the Debian packages that are missing; says nothing if none is.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+packages=(
+	gcc libc6-dev make bc bison flex perl python3 cpio rsync xz-utils kmod
+	libelf-dev libssl-dev patch quilt git curl ca-certificates ccache
+	qemu-system-x86 busybox-static shellcheck dpkg-dev fakeroot
+)
+
+if ! command -v apt-get >/dev/null; then
+	missing=
+	for tool in gcc bc bison flex perl cpio rsync xz patch git curl qemu-system-x86_64 busybox shellcheck; do
+		command -v $tool >/dev/null || missing+=" $tool"
+	done
+	[ -z "$missing" ] || die "no apt-get here; please install:$missing"
+	exit
+fi
+
+missing=()
+for p in "${packages[@]}"; do
+	# shellcheck disable=SC2016
+	if [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" != installed ]; then
+		missing+=("$p")
+	fi
+done
+((${#missing[@]})) || exit 0
+
+root=()
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null || die "as root, please run: apt-get install ${missing[*]}"
+	root=(sudo)
+	# It may ask for a password, which step would hide
+	sudo true
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt() { "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 "$@"; }
+install() {
+	apt install --no-install-recommends "${missing[@]}" || {
+		apt update && apt install --no-install-recommends "${missing[@]}"
+	}
+}
+step "installing ${missing[*]}" "$BUILD/log/deps" install

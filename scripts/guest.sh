@@ -1,0 +1,171 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Boots a kernel in QEMU, runs a payload in it and judges the outcome.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+usage() {
+	cat <<-EOT
+	Usage: scripts/guest.sh [OPTION]... NAME KERNEL PAYLOAD
+
+	Boots KERNEL (a bzImage) in QEMU with an initramfs made of busybox, the init
+	script and PAYLOAD (a file of scripts/guest/). Console log, results and one TAP
+	file per test go to \$BUILD/results/NAME.
+
+	  --add SRC:DEST      put the file or folder SRC into the guest as /DEST
+	  --set NAME=VALUE    a shell variable for the payload
+	  --append WORDS      for the kernel's command line
+	  --memory SIZE       default 1G
+	  --cpus N            default 2
+	  --time-scale N      multiply the tests' own time limits
+	  --boot-limit S, --test-limit S, --shutdown-limit S
+	                      seconds for each phase; a test's default is its own limit
+	                      plus a minute
+	  --raw               the payload's output is no TAP
+	  --icount            count instructions instead of time (for benchmarks)
+	  --interactive       connect the console to the terminal
+	EOT
+}
+
+add=() set=() append='' memory=1G cpus=2 scale=1 boot_limit=180 test_limit='' shutdown_limit=60
+raw='' icount='' interactive=''
+while [ $# -gt 0 ]; do
+	case $1 in
+	--raw) raw=--raw ;;
+	--icount) icount=yes ;;
+	--interactive) interactive=yes ;;
+	-h | --help)
+		usage
+		exit
+		;;
+	--*)
+		[ $# -ge 2 ] || die "$1 wants a value"
+		case $1 in
+		--add) add+=("$2") ;;
+		--set) set+=("$2") ;;
+		--append) append+=" $2" ;;
+		--memory) memory=$2 ;;
+		--cpus) cpus=$2 ;;
+		--time-scale) scale=$2 ;;
+		--boot-limit) boot_limit=$2 ;;
+		--test-limit) test_limit=$2 ;;
+		--shutdown-limit) shutdown_limit=$2 ;;
+		*) die "unknown option $1" ;;
+		esac
+		shift
+		;;
+	*) break ;;
+	esac
+	shift
+done
+if [ $# -ne 3 ]; then
+	usage >&2
+	exit 2
+fi
+name=$1 kernel=$2 payload=$top/scripts/guest/$3
+[ -f "$kernel" ] || die "there is no kernel $kernel"
+results=$BUILD/results/$name
+rm -rf "$results"
+mkdir -p "$results"
+work=$(mktemp -d)
+qemu=''
+trap 'if [ -n "$qemu" ]; then kill $qemu 2>/dev/null || true; fi; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+# initramfs PAYLOAD FILE
+initramfs() {
+	local root=$work/root pair v
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,dev,proc,sys}
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	ln -s busybox "$root/bin/sh"
+	install -m 755 "$top/scripts/guest/init" "$root/init"
+	install -m 644 "$1" "$root/payload"
+	{
+		echo "TIME_SCALE=$scale"
+		for v in "${set[@]}"; do printf "%s='%s'\n" "${v%%=*}" "${v#*=}"; done
+	} >"$root/settings"
+	for pair in "${add[@]}"; do
+		mkdir -p "$root/$(dirname "${pair#*:}")"
+		cp -aLT "${pair%%:*}" "$root/${pair#*:}"
+	done
+	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$2"
+}
+
+# qemu_run ACCELERATOR INITRAMFS DIR CONSOLE
+# One socket per CPU, since the MP table, all there is without ACPI, counts sockets.
+qemu_run() {
+	# shellcheck disable=SC2086
+	exec qemu-system-x86_64 -nodefaults -no-user-config -display none -nic none -no-reboot \
+		-machine pc $1 -smp "$cpus,sockets=$cpus" -m "$memory" \
+		-serial "$4" -serial "file:$3/report.log" \
+		-kernel "$kernel" -initrd "$2" \
+		-append "console=ttyS0 ignore_loglevel panic=-1 reboot=t$append"
+}
+
+# KVM needs a CPU that has it, a device that may be opened, and to work
+kvm_works() {
+	[ -w /dev/kvm ] && grep -qwE '^flags.*(vmx|svm)' /proc/cpuinfo || return 1
+	: >"$work/empty"
+	initramfs "$work/empty" "$work/trial.cpio"
+	mkdir -p "$work/trial"
+	qemu_run "-cpu host -accel kvm" "$work/trial.cpio" "$work/trial" null >/dev/null 2>&1 </dev/null &
+	local trial=$!
+	for _ in {1..60}; do
+		kill -0 $trial 2>/dev/null || break
+		sleep 0.5
+	done
+	kill $trial 2>/dev/null || true
+	wait $trial || true
+	grep -qx '@@ end' "$work/trial/report.log" 2>/dev/null
+}
+
+accel="-cpu max -accel tcg,thread=multi"
+if [ -n "$icount" ]; then
+	accel="-cpu max,-erms,-fsrm -accel tcg,thread=single -icount shift=0,sleep=off"
+elif kvm_works; then
+	accel="-cpu host -accel kvm"
+fi
+
+initramfs "$payload" "$work/initramfs.cpio"
+if [ -n "$interactive" ]; then
+	(qemu_run "$accel" "$work/initramfs.cpio" "$results" mon:stdio)
+	exit
+fi
+
+say "guest $name: booting (${accel##*-accel }, $cpus CPUs, $memory)"
+qemu_run "$accel" "$work/initramfs.cpio" "$results" "file:$results/console.log" \
+	>"$results/qemu.log" 2>&1 </dev/null &
+qemu=$!
+
+# Follow the guest's marks; each starts a phase with a time limit of its own.
+phase=boot limit=$boot_limit since=$(date +%s) seen=0
+while kill -0 $qemu 2>/dev/null; do
+	sleep 0.3
+	while IFS= read -r mark; do
+		seen=$((seen + 1)) since=$(date +%s)
+		# shellcheck disable=SC2086
+		set -- $mark
+		case $2 in
+		test)
+			phase="test $3" limit=${test_limit:-$(($4 + 60))}
+			if [ -t 1 ]; then printf '\r\033[K%s guest %s: %s' "$(elapsed)" "$name" "$3"; fi
+			;;
+		exit)
+			phase="after $3" limit=60
+			if [ ! -t 1 ]; then say "guest $name: $3 exited with $4"; fi
+			;;
+		boot) phase=payload limit=60 ;;
+		end) phase=shutdown limit=$shutdown_limit ;;
+		esac
+	done < <(grep -a '^@@ ' "$results/report.log" 2>/dev/null | tail -n +$((seen + 1)))
+	if (($(date +%s) - since > limit)); then
+		kill $qemu 2>/dev/null || true
+		echo "$phase took longer than $limit s" >"$results/timeout"
+	fi
+done
+if [ -t 1 ]; then printf '\r\033[K'; fi
+wait $qemu || echo "QEMU ended with status $?: $(tail -n 1 "$results/qemu.log")" >>"$results/timeout"
+qemu=''
+
+"$top/scripts/verdict.sh" $raw "$results"

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Configures and builds a kernel: kernel.sh NAME SOURCE FRAGMENT...
+#
+# NAME is the folder under $BUILD, FRAGMENTs are files of configs/, merged in this
+# order on top of allnoconfig.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+name=$1 src=$2
+shift 2
+out=$BUILD/$name
+fragments=()
+for f; do fragments+=("$top/configs/$f.config"); done
+mkdir -p "$out"
+
+configure() {
+	cd "$src"
+	ARCH=x86 scripts/kconfig/merge_config.sh -n -O "$out" "${fragments[@]}"
+}
+
+# merge_config.sh only warns about options that did not make it. The palloc options
+# may be missing from a stock kernel, which has none of them.
+verify() {
+	local option want missing=
+	while read -r option want; do
+		if grep -qxF "$want" "$out/.config"; then continue; fi
+		case $want in "#"*) if ! grep -q "^$option=" "$out/.config"; then continue; fi ;; esac
+		if [[ $option == *PALLOC* ]] && [ ! -e "$src/mm/palloc.c" ]; then continue; fi
+		missing+=" $want"
+	done < <(sed -nE 's/^(# )?(CONFIG_[A-Z0-9_]+)[= ].*/\2 &/p' "${fragments[@]}" |
+		awk '{ last[$1] = $0 } END { for (o in last) print last[o] }' | sort)
+	[ -z "$missing" ] || die "options that did not land in $out/.config:$missing"
+}
+
+cc=gcc
+if command -v ccache >/dev/null; then cc="ccache gcc"; fi
+step "configuring kernel $name" "$BUILD/log/$name.config" configure
+verify
+step "building kernel $name" "$BUILD/log/$name.build" \
+	make -C "$src" ARCH=x86 O="$out" CC="$cc" -j "$JOBS" bzImage

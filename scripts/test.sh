@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Runs stages of the tests, all of them whatever fails, and closes with the sum:
+# test.sh [check] [guest] [debug]
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+bzimage=arch/x86/boot/bzImage
+tests=()
+if [ -n "${TESTS-}" ]; then tests=(--set "TESTS= $TESTS "); else tests=(--set TESTS=); fi
+
+stage() {
+	case $1 in
+	check) "$top/scripts/check.sh" ;;
+	guest)
+		"$top/scripts/tree.sh" patched &&
+			"$top/scripts/kernel.sh" guest "$BUILD/linux" guest palloc kunit &&
+			"$top/scripts/kselftest.sh" guest &&
+			"$top/scripts/guest.sh" --add "$BUILD/kselftest:kselftest" --set KUNIT=yes "${tests[@]}" \
+				guest "$BUILD/guest/$bzimage" kselftest
+		;;
+	debug)
+		"$top/scripts/tree.sh" patched &&
+			"$top/scripts/kernel.sh" debug "$BUILD/linux" guest palloc kunit debug &&
+			"$top/scripts/kselftest.sh" debug &&
+			"$top/scripts/guest.sh" --add "$BUILD/kselftest:kselftest" --set KUNIT=yes "${tests[@]}" \
+				--memory 2G --time-scale 5 --boot-limit 300 \
+				--append "page_poison=1 page_owner=on slub_debug=FZPU" \
+				debug "$BUILD/debug/$bzimage" kselftest
+		;;
+	*) die "no such stage: $1" ;;
+	esac
+}
+
+passed=0 failed=0 skipped=0
+for s; do
+	summary=$BUILD/results/$s/summary
+	rm -f "$summary"
+	ok=yes
+	stage "$s" || ok=no
+	p=0 f=0 k=0
+	if [ -f "$summary" ]; then read -r p f k <"$summary"; fi
+	# A stage that broke, or that says it is well without a result, has failed
+	if [ $ok = no ] && ((f == 0)); then f=1; fi
+	if ((p + f + k == 0)); then f=1; fi
+	say "$s: $p passed, $f failed, $k skipped"
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + k))
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))
