@@ -288,18 +288,22 @@ static void test_xor_outside_mask(const void *arg)
 	check_in_force();
 }
 
-static void test_reset(const void *arg)
+/* Partner 0 takes a pair back, reset does not. */
+static void test_xor_taken_back(const void *arg)
 {
 	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_puts("use_mc_xor", "1") == 0);
-	expect(palloc_puts("control", "xor 13 17\n") == 0);
+	expect(palloc_puts("control", "xor 13 17\nxor 14 18\n") == 0);
 	set_fn(1, 1ULL << 13 | 1ULL << 17);
+	set_fn(2, 1ULL << 14 | 1ULL << 18);
 	check_in_force();
 	expect(palloc_puts("control", "reset\n") == 0);
-	palloc_map_mask(&palloc_map, 0xf000);
 	check_in_force();
 	expect(palloc_fallbacks() == 0);
+	expect(palloc_puts("control", "xor 13 0\n") == 0);
+	set_fn(1, 1ULL << 13);
+	check_in_force();
 }
 
 static void test_flush(const void *arg)
@@ -581,7 +585,7 @@ static const struct palloc_test tests[] = {
 	{ "xor: pairs count once use_mc_xor is 1", test_xor, NULL },
 	{ "xor: pairs given before the mask", test_xor_before_mask, NULL },
 	{ "xor: a pair outside the mask", test_xor_outside_mask, NULL },
-	{ "reset forgets pairs", test_reset, NULL },
+	{ "xor: a pair taken back", test_xor_taken_back, NULL },
 	{ "flush changes nothing", test_flush, NULL },
 	{ "several commands in one write", test_several_commands, NULL },
 	{ "map.txt: single bits", test_text, "12\n13\n14\n15\n" },
