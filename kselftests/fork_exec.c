@@ -386,6 +386,75 @@ static void test_vfork(const void *arg)
 	expect(in_force("5"));
 }
 
+/* The child of a vfork() that is moved leaves its parent's memory alone. */
+static void moves_child(const void *arg)
+{
+	const char *other = arg;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = vfork();
+	if (!pid)
+		_exit(palloc_cg_move(other, getpid()) ? KSFT_FAIL : KSFT_PASS);
+	if (expect(pid > 0))
+		expect(palloc_reap(pid));
+	expect(palloc_pure(palloc_alloc(PAGES, 0), PAGES, "0-3"));
+}
+
+static void test_vfork_moved(const void *arg)
+{
+	const char *cg, *other;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	cg = palloc_cg_new(NULL, "parent");
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	other = palloc_cg_new(NULL, "other");
+	expect(palloc_cg_bins(other, "8") == 0);
+	expect(palloc_run_in(cg, moves_child, other));
+}
+
+/* Whenever a task is moved while it calls exec, it ends up with the colors. */
+static void test_exec_moved(const void *arg)
+{
+	char * const argv[] = { "fork_exec", "waits", "8-9", NULL };
+	static char word[16 << 10], *envp[65];
+	const char *cg;
+	unsigned int i;
+
+	(void)arg;
+	/* What takes time is copying these, into memory that is not yet its. */
+	memset(word, 'x', sizeof(word) - 1);
+	word[1] = '=';
+	for (i = 0; i < ARRAY_SIZE(envp) - 1; i++)
+		envp[i] = word;
+	palloc_setup_mask(0xf000);
+	cg = palloc_cg_new(NULL, "late");
+	expect(palloc_cg_bins(cg, "8-9") == 0);
+	for (i = 0; i < 40; i++) {
+		int go[2];
+		pid_t pid;
+
+		if (!expect(pipe(go) == 0))
+			return;
+		fflush(stdout);
+		pid = fork();
+		if (!pid) {
+			dup2(go[0], STDIN_FILENO);
+			close(go[1]);
+			execve(SELF, argv, envp);
+			_exit(KSFT_FAIL);
+		}
+		usleep(i * 100);
+		expect(palloc_cg_move(cg, pid) == 0);
+		expect(write(go[1], "", 1) == 1);
+		close(go[0]);
+		close(go[1]);
+		if (!expect(palloc_reap(pid)))
+			return;
+	}
+}
+
 static void test_posix_spawn(const void *arg)
 {
 	char * const argv[] = { "fork_exec", "cleared", "-", NULL };
@@ -629,6 +698,8 @@ static const struct palloc_test tests[] = {
 	{ "an exec that fails does not", test_exec_fails, NULL },
 	{ "exec in a cgroup: all pages are pure", test_exec_cgroup, NULL },
 	{ "vfork and exec", test_vfork, NULL },
+	{ "vfork, and the child is moved", test_vfork_moved, NULL },
+	{ "moved during exec", test_exec_moved, NULL },
 	{ "posix_spawn", test_posix_spawn, NULL },
 	{ "posix_spawn in a cgroup", test_spawn_cgroup, NULL },
 	{ "eight threads faulting", test_threads, NULL },
@@ -650,6 +721,11 @@ static int executed(const char *what, const char *list)
 	if (!strcmp(what, "cleared")) {
 		p = palloc_alloc(PALLOC_MANY, MAP_PALLOC);
 		expect(palloc_mixed(p, PALLOC_MANY));
+	} else if (!strcmp(what, "waits")) {
+		char byte;
+
+		expect(read(STDIN_FILENO, &byte, 1) == 1);
+		expect(palloc_pure(palloc_alloc(64, 0), 64, list));
 	} else {
 		/* More than what follows: stack, arguments, data, heap. */
 		p = palloc_alloc(PAGES, 0);
