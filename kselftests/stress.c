@@ -31,6 +31,7 @@
 #define CHANGES		100
 #define MEMORY_SLACK	(16UL << 20)
 #define BLOCK_SLACK	2
+#define BLANKS		"\n "
 
 /* Four in cgroups, four with MAP_PALLOC, one of these in a cgroup too. */
 static const struct kind {
@@ -282,8 +283,8 @@ static long highest_blocks(unsigned int *order)
 		char *last = NULL;
 		int words = 0;
 
-		for (word = strtok_r(line, " \n", &save); word;
-		     word = strtok_r(NULL, " \n", &save)) {
+		for (word = strtok_r(line, BLANKS, &save); word;
+		     word = strtok_r(NULL, BLANKS, &save)) {
 			last = word;
 			words++;
 		}
