@@ -2,6 +2,10 @@
 # palloc for Linux v6.6: apply, build, boot, test. The work is in scripts/.
 
 BUILD ?= build
+# Kbuild does not take paths with spaces either
+$(foreach v,BUILD LINUX BRANCH_DIR KCONFIG,\
+	$(if $(filter-out 0 1,$(words $($(v)))),$(error $(v): a path without spaces is needed)))
+$(if $(BUILD),,$(error BUILD: a path is needed))
 override BUILD := $(abspath $(BUILD))
 START := $(shell date +%s)
 export BUILD START
@@ -69,7 +73,7 @@ deps:
 tree:
 	@scripts/tree.sh patched
 
-kernel: tree
+kernel: deps tree
 	@scripts/kernel.sh guest $(BUILD)/linux guest palloc kunit
 
 demo: deps kernel
@@ -81,10 +85,10 @@ test: deps
 check:
 	@scripts/test.sh check
 
-test-guest:
+test-guest: deps
 	@scripts/test.sh guest
 
-test-debug:
+test-debug: deps
 	@scripts/test.sh debug
 
 shell: kernel
@@ -92,20 +96,20 @@ shell: kernel
 	@scripts/guest.sh --interactive --add $(BUILD)/kselftest:kselftest \
 		shell $(BUILD)/guest/arch/x86/boot/bzImage shell
 
-check-prefixes:
+check-prefixes: deps
 	@scripts/check-prefixes.sh
 
-bench:
+bench: deps
 	@scripts/bench.sh
 
 patches:
 	@scripts/patches.sh export
 
-branch:
+branch: deps
 	@scripts/patches.sh import
 
-deb:
+deb: deps
 	@scripts/deb.sh
 
 clean:
-	rm -rf $(BUILD)
+	@scripts/clean.sh

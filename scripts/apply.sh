@@ -27,8 +27,10 @@ usage() {
 what=apply quilt=yes dir=
 for arg; do
 	case $arg in
-	--check) what=check ;;
-	--reverse) what=reverse ;;
+	--check | --reverse)
+		if [ "$what" != apply ]; then dir= && break; fi
+		what=${arg#--}
+		;;
 	--no-quilt) quilt=no ;;
 	-h | --help)
 		usage
@@ -64,13 +66,29 @@ case $version in
 esac
 dir=$(cd "$dir" && pwd)
 [ -s "$series" ] || die "there is no series in $series"
+command -v patch >/dev/null || die "patch(1) is needed: apt install patch, or make deps"
 count=$(series_patches | wc -l)
 
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+# Not named as anything local to a function that a signal may come in
+tree=$dir writing=
+# finish: whatever ends us while we write, the tree is as it was before
+finish() {
+	trap '' INT TERM HUP
+	if [ -n "$writing" ]; then
+		if [ "$writing" = quilt ]; then rm -rf "$tree/.pc"; fi
+		sync_files "$scratch/original" "$tree" <"$scratch/files"
+		echo "apply.sh: interrupted or failed; $tree is as it was" >&2
+	fi
+	rm -rf "$scratch"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM HUP
+
 touched_files >"$scratch/files"
-copy_files "$dir" "$scratch/patched" <"$scratch/files"
-cp -a "$scratch/patched" "$scratch/plain"
+copy_files "$dir" "$scratch/original" <"$scratch/files"
+cp -a "$scratch/original" "$scratch/patched"
+cp -a "$scratch/original" "$scratch/plain"
 
 # Both results are at hand now: the state of the tree tells which one counts.
 if problem=$(patch_series "$scratch/patched"); then
@@ -85,8 +103,19 @@ else
 	elif first=$(series_patches | head -n 1) &&
 		patch -d "$dir" -p1 -F0 -s -R -f --dry-run <"$patches/$first" >/dev/null 2>&1; then
 		echo "$first is in the tree already: it seems to be half patched." >&2
+	elif [ -e "$dir/mm/palloc.c" ]; then
+		echo "Another palloc patch is in the tree; take it out first (patch -R -p1 < it)." >&2
 	fi
 	exit 1
+fi
+
+if [ "$what-$state" = apply-plain ] || [ "$what-$state" = reverse-patched ]; then
+	while IFS= read -r f; do
+		for d in "$dir/$f" "$(dirname "$dir/$f")"; do
+			if [ -e "$d" ] && [ ! -w "$d" ]; then die "cannot write to $d"; fi
+		done
+	done <"$scratch/files"
+	[ -w "$dir" ] || die "cannot write to $dir"
 fi
 
 case $what-$state in
@@ -102,8 +131,9 @@ reverse-plain)
 apply-plain)
 	if [ $quilt = yes ] && [ ! -e "$dir/.git" ] && [ ! -s "$dir/.pc/applied-patches" ] &&
 		command -v quilt >/dev/null; then
+		writing=quilt
 		(
-			cd "$dir"
+			cd "$dir" || exit
 			rm -rf .pc
 			export QUILT_PATCHES=$patches QUILT_SERIES=$series QUILT_PC=.pc
 			if ! quilt --quiltrc - push -a --fuzz=0 -q >"$scratch/quilt" 2>&1; then
@@ -113,12 +143,15 @@ apply-plain)
 				exit 1
 			fi
 		)
+		writing=
 		echo "Pushed $count patches onto Linux $version in $dir with quilt."
 	else
+		writing="patch"
 		sync_files "$scratch/patched" "$dir" <"$scratch/files"
+		writing=
 		echo "Applied $count patches to Linux $version in $dir."
 		if [ -e "$dir/.git" ]; then
-			echo "To have them as commits instead: git checkout the files, then git am $patches/*"
+			echo "To have them as commits instead: git checkout the files, then git am '$patches'/*"
 		fi
 	fi
 	;;
@@ -129,7 +162,9 @@ reverse-patched)
 			die "quilt has other patches applied in $dir as well: quilt pop them first"
 		by="quilt"
 	fi
+	writing="patch"
 	sync_files "$scratch/plain" "$dir" <"$scratch/files"
+	writing=
 	if [ $by = quilt ]; then rm -rf "$dir/.pc"; fi
 	echo "Took $count patches out of $dir."
 	;;

@@ -19,7 +19,7 @@ check_pristine() {
 		die "LINUX: a kernel has been built in $1; a clean tree is needed (make mrproper there)"
 	fi
 	if [ -e "$1/mm/palloc.c" ]; then
-		die "LINUX: $1 has palloc in it already; an unpatched v6.6 is needed (scripts/apply.sh --reverse)"
+		die "LINUX: $1 has palloc in it already; an unpatched v6.6 is needed (take it out with scripts/apply.sh --reverse, or patch -R)"
 	fi
 }
 
