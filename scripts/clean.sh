@@ -7,7 +7,7 @@
 [ -e "$BUILD" ] || exit 0
 # Not what this, or the user's home, is in
 for keep in "$top" "${HOME:-/}"; do
-	if [ -z "$(realpath -m --relative-to="$BUILD" "$keep" | grep '^\.\.')" ]; then
+	if ! realpath -m --relative-to="$BUILD" "$keep" | grep -q '^\.\.'; then
 		die "BUILD: $BUILD is not a folder to remove"
 	fi
 done
