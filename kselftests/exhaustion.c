@@ -134,7 +134,8 @@ static void overfill(int flags)
 		    pages, hist.n[1], other, counted, moved);
 	/* A tenth more than all memory's share was asked for. */
 	expect(other >= bin_pages / 20);
-	expect(counted > 0);
+	/* A page that was moved has made room for another of its color. */
+	expect(counted > 0 || moved > 0);
 	expect(counted + moved >= other);
 	/* A color that is called exhausted has been used before. */
 	expect(hist.n[1] >= bin_pages / 2);
@@ -226,7 +227,8 @@ static void two_threads(const void *arg)
 	moved = palloc_vmstat("pgmigrate_success") - moved;
 	palloc_note("fallback %lu, migrated %ld", counted, moved);
 	expect(checked + moved >= 2 * half);
-	expect(counted > 0);
+	/* A page that was moved has made room for another of its color. */
+	expect(counted > 0 || moved > 0);
 	expect(wrong > 0);
 	expect(wrong <= counted + moved);
 }

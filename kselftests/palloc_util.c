@@ -35,6 +35,7 @@
 
 #define CG_MAX		64
 #define PCP_FRACTION	"/proc/sys/vm/percpu_pagelist_high_fraction"
+#define PROACTIVENESS	"/proc/sys/vm/compaction_proactiveness"
 
 struct palloc_map palloc_map;
 unsigned int palloc_max_bits;
@@ -1248,6 +1249,9 @@ void palloc_test_begin(void)
 	checks = 0;
 	failures = 0;
 	skip_reason = NULL;
+	/* Compaction gives pages other colors; it need not do so unasked. */
+	if (palloc_keep(PROACTIVENESS))
+		palloc_file_write(PROACTIVENESS, "0", 1);
 	migrated = palloc_vmstat("pgmigrate_success");
 }
 
