@@ -160,7 +160,8 @@ while kill -0 $qemu 2>/dev/null; do
 		boot) phase=payload limit=60 ;;
 		end) phase=shutdown limit=$shutdown_limit ;;
 		esac
-	done < <(grep -a '^@@ ' "$results/report.log" 2>/dev/null | tail -n +$((seen + 1)))
+	# sed leaves a line that is not all there yet without its newline; read skips it
+	done < <(sed -n '/^@@ /p' "$results/report.log" 2>/dev/null | tail -n +$((seen + 1)))
 	if (($(date +%s) - since > limit)); then
 		kill $qemu 2>/dev/null || true
 		echo "$phase took longer than $limit s" >"$results/timeout"
