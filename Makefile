@@ -28,7 +28,7 @@ ifdef TESTS
 export TESTS
 endif
 
-.PHONY: help deps tree kernel demo test check test-guest test-debug \
+.PHONY: help deps tree kernel demo test check test-guest test-debug test-variants \
 	check-prefixes shell bench patches branch deb clean
 .NOTPARALLEL:
 
@@ -37,7 +37,7 @@ help:
 	@echo
 	@echo 'To see it work:'
 	@echo '  demo            build the patched kernel, boot it in QEMU, show pages being colored'
-	@echo '  test            everything below check, test-guest and test-debug'
+	@echo '  test            everything below check, test-guest, test-debug and test-variants'
 	@echo
 	@echo 'Parts of it:'
 	@echo '  deps            install what is missing here, through apt'
@@ -47,6 +47,7 @@ help:
 	@echo '  check           what needs no kernel build: does the series apply, is it clean'
 	@echo '  test-guest      KUnit and kselftests in the guest'
 	@echo '  test-debug      the same in a guest with lockdep, KASAN and more'
+	@echo '  test-variants   some of it with other zones, nodes and boot parameters'
 	@echo '  check-prefixes  build every prefix of the series with palloc on and off'
 	@echo '  bench           cost per page next to stock v6.6'
 	@echo
@@ -80,7 +81,7 @@ demo: deps kernel
 	@scripts/demo.sh
 
 test: deps
-	@scripts/test.sh check guest debug
+	@scripts/test.sh check guest debug variants
 
 check:
 	@scripts/test.sh check
@@ -90,6 +91,9 @@ test-guest: deps
 
 test-debug: deps
 	@scripts/test.sh debug
+
+test-variants: deps
+	@scripts/test.sh variants
 
 shell: kernel
 	@scripts/kselftest.sh guest

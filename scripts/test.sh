@@ -1,13 +1,41 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Runs stages of the tests, all of them whatever fails, and closes with the sum:
-# test.sh [check] [guest] [debug]
+# test.sh [check] [guest] [debug] [variants]
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 bzimage=arch/x86/boot/bzImage
 tests=()
 if [ -n "${TESTS-}" ]; then tests=(--set "TESTS= $TESTS "); else tests=(--set TESTS=); fi
+
+# variant NAME KERNEL TESTS OPTION...: a boot of its own
+variant() {
+	local name=$1 kernel=$2 list=$3 ok=yes p=0 f=0 k=0
+	shift 3
+	"$top/scripts/guest.sh" --add "$BUILD/kselftest:kselftest" --set KUNIT=yes \
+		--set "TESTS= ${TESTS:-$list} " "$@" "variants/$name" "$BUILD/$kernel/$bzimage" kselftest || ok=no
+	if [ -f "$BUILD/results/variants/$name/summary" ]; then
+		read -r p f k <"$BUILD/results/variants/$name/summary"
+	fi
+	if [ $ok = no ] && ((f == 0)); then f=1; fi
+	sum=($((sum[0] + p)) $((sum[1] + f)) $((sum[2] + k)))
+}
+
+# Memory laid out in other ways, and what else takes pages off the free lists
+variants() {
+	sum=(0 0 0)
+	rm -rf "$BUILD/results/variants"
+	variant shuffle guest "lossless map_change hotplug" --append page_alloc.shuffle=1
+	variant nodes guest "zones lossless hotplug four_cases" --cpus 4 --append numa=fake=2
+	variant movable guest "zones lossless hotplug hwpoison cma" --append movablecore=400M
+	variant normal guest "zones lossless cma" --memory 6G
+	variant added guest "zones hotplug" --memory 1280M --append mem=1G
+	variant guardpage debug map_change --memory 1G --time-scale 5 --boot-limit 300 \
+		--append "debug_pagealloc=on debug_guardpage_minorder=1 page_poison=1"
+	echo "${sum[*]}" >"$BUILD/results/variants/summary"
+	((sum[1] == 0))
+}
 
 stage() {
 	case $1 in
@@ -27,6 +55,13 @@ stage() {
 				--memory 2G --time-scale 5 --boot-limit 300 \
 				--append "page_poison=1 page_owner=on slub_debug=FZPU" \
 				debug "$BUILD/debug/$bzimage" kselftest
+		;;
+	variants)
+		"$top/scripts/tree.sh" patched &&
+			"$top/scripts/kernel.sh" guest "$BUILD/linux" guest palloc kunit &&
+			"$top/scripts/kernel.sh" debug "$BUILD/linux" guest palloc kunit debug &&
+			"$top/scripts/kselftest.sh" guest &&
+			variants
 		;;
 	*) die "no such stage: $1" ;;
 	esac
