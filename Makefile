@@ -29,7 +29,7 @@ export TESTS
 endif
 
 .PHONY: help deps tree kernel demo test check test-guest test-debug test-variants \
-	check-prefixes shell bench patches branch deb clean
+	check-prefixes shell bench bench-more patches branch deb clean
 .NOTPARALLEL:
 
 help:
@@ -50,6 +50,7 @@ help:
 	@echo '  test-variants   some of it with other zones, nodes and boot parameters'
 	@echo '  check-prefixes  build every prefix of the series with palloc on and off'
 	@echo '  bench           cost per page next to stock v6.6'
+	@echo '  bench-more      use of zone->lock, growth with colors and memory, map changes'
 	@echo
 	@echo 'For real machines:'
 	@echo '  scripts/apply.sh DIR   apply the series to your own v6.6 tree'
@@ -105,6 +106,9 @@ check-prefixes: deps
 
 bench: deps
 	@scripts/bench.sh
+
+bench-more: deps
+	@scripts/bench.sh more
 
 patches:
 	@scripts/patches.sh export

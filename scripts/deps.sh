@@ -7,7 +7,7 @@
 packages=(
 	gcc libc6-dev make bc bison flex perl python3 cpio rsync xz-utils kmod
 	libelf-dev libssl-dev patch quilt git curl ca-certificates ccache
-	qemu-system-x86 busybox-static shellcheck b4
+	qemu-system-x86 busybox-static shellcheck b4 dwarves
 	build-essential debhelper fakeroot zstd lz4
 )
 
