@@ -108,8 +108,11 @@ release() {
 	holder=
 }
 
+# shellcheck source=/dev/null
 . /settings
 echo never >/sys/kernel/mm/transparent_hugepage/enabled
+# Where a region comes to lie makes 1.5 %
+echo 0 >/proc/sys/kernel/randomize_va_space
 # What runs now and then would run in another row after every change
 echo 0 >/proc/sys/vm/compaction_proactiveness
 patched=
