@@ -5,10 +5,14 @@
  * colors, each of them counted in control's fallback line (or moved there by
  * compaction, which is counted too); nobody is killed; a bystander keeps its
  * data and can go on allocating; another color of the set is used first; and
- * the color is there again once it has been freed.
+ * the color is there again once it has been freed. And that, under both policies,
+ * with few or many colors, and with several tasks at once, it is no business of
+ * anybody else's: nobody's memory is taken, the page cache stays, the log is
+ * silent, and all memory comes back.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +23,8 @@
 #include "palloc_util.h"
 
 #define PAGES		512
-#define BYSTANDER_PAGES	2048
+#define ROUNDS		3
+#define MAX_TASKS	16
 
 static __u64 mask;
 static size_t bin_pages;	/* at most, a color has these */
@@ -48,6 +53,7 @@ static bool enough_memory(unsigned int bins)
 }
 
 struct bystander {
+	size_t pages;
 	unsigned int stop, rounds;
 };
 
@@ -55,8 +61,8 @@ struct bystander {
 static void bystander(const void *arg)
 {
 	struct bystander *b = (struct bystander *)arg;
-	const size_t n = BYSTANDER_PAGES * palloc_page_size / sizeof(unsigned int);
-	unsigned int *p = palloc_alloc(BYSTANDER_PAGES, 0);
+	const size_t n = b->pages * palloc_page_size / sizeof(unsigned int);
+	unsigned int *p = palloc_alloc(b->pages, 0);
 	size_t i;
 
 	for (i = 0; i < n; i++)
@@ -76,11 +82,11 @@ static struct bystander *shared;
 static pid_t bystander_pid;
 static long kills;
 
-static void begin(void)
+static void begin_with(__u64 with_mask, size_t pages)
 {
 	unsigned int tries;
 
-	palloc_setup_mask(mask);
+	palloc_setup_mask(with_mask);
 	kills = palloc_vmstat("oom_kill");
 	if (!shared) {
 		shared = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
@@ -88,6 +94,7 @@ static void begin(void)
 		if (shared == MAP_FAILED)
 			palloc_bail("mmap: %s", strerror(errno));
 	}
+	shared->pages = pages;
 	shared->stop = 0;
 	shared->rounds = 0;
 	bystander_pid = palloc_spawn(NULL, bystander, shared);
@@ -97,6 +104,11 @@ static void begin(void)
 			break;
 		usleep(10000);
 	}
+}
+
+static void begin(void)
+{
+	begin_with(mask, 2048);
 }
 
 static void end(void)
@@ -297,12 +309,246 @@ static void test_empty_color(const void *arg)
 	end();
 }
 
+/* A page cache that can be reclaimed: what is read of a block device. */
+struct cache {
+	int id, fd;
+	size_t pages;
+};
+
+static bool cache_fill(struct cache *c, size_t pages)
+{
+	char path[64], byte;
+	size_t i;
+
+	c->id = palloc_zram_add(pages);
+	if (c->id < 0)
+		return false;
+	c->pages = pages;
+	snprintf(path, sizeof(path), "/dev/zram%d", c->id);
+	c->fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (i = 0; i < pages; i++)
+		if (pread(c->fd, &byte, 1, i * palloc_page_size) != 1)
+			palloc_bail("reading %s: %s", path, strerror(errno));
+	return true;
+}
+
+static size_t cache_kept(const struct cache *c)
+{
+	/* Mapped no longer than needed, or a child's mlockall() would keep it. */
+	const size_t size = c->pages * palloc_page_size;
+	void *p = mmap(NULL, size, PROT_READ, MAP_SHARED, c->fd, 0);
+	unsigned char *vec = malloc(c->pages);
+	size_t i, n = 0;
+
+	if (p == MAP_FAILED || !vec || mincore(p, size, vec))
+		palloc_bail("mincore: %s", strerror(errno));
+	munmap(p, size);
+	for (i = 0; i < c->pages; i++)
+		n += vec[i] & 1;
+	free(vec);
+	return n;
+}
+
+static void cache_drop(struct cache *c)
+{
+	close(c->fd);
+	palloc_zram_remove(c->id);
+}
+
+static int log_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
+		palloc_bail("/dev/kmsg: %s", strerror(errno));
+	return fd;
+}
+
+/* How many lines the kernel has logged since. */
+static unsigned int log_close(int fd)
+{
+	unsigned int lines = 0;
+	char line[8192];
+	ssize_t n;
+
+	errno = 0;
+	while ((n = read(fd, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
+		if (n > 0 && lines++ < 4)
+			palloc_note("log: %.*s", (int)n - 1, line);
+		errno = 0;
+	}
+	close(fd);
+	return lines;
+}
+
+struct proof {
+	unsigned int bits;
+	bool strict;
+};
+
+struct hungry {
+	const char *cg;
+	size_t each, impure;
+	unsigned int tasks;
+	bool strict;
+	unsigned int met;
+	size_t pages[ROUNDS];
+};
+
+/* All tasks wait for each other, for the @nr-th time. */
+static bool meet(struct hungry *h, unsigned int nr)
+{
+	unsigned int tries;
+
+	__atomic_add_fetch(&h->met, 1, __ATOMIC_ACQ_REL);
+	for (tries = 0; tries < 6000; tries++) {
+		if (__atomic_load_n(&h->met, __ATOMIC_ACQUIRE) >= nr * h->tasks)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/*
+ * One of several tasks that ask for twice the color together. It gets into the
+ * group when it has all else that it needs.
+ */
+static void hungry(const void *arg)
+{
+	struct hungry *h = (struct hungry *)arg;
+	unsigned long checked;
+	unsigned int round;
+	size_t n;
+	char *p;
+
+	palloc_steady();
+	expect(palloc_cg_move(h->cg, 0) == 0);
+	for (round = 0; round < ROUNDS; round++) {
+		expect(meet(h, 2 * round + 1));
+		p = palloc_map_pages(h->each, 0);
+		n = palloc_try_touch(p, h->each, NULL);
+		/* And again. */
+		n += palloc_try_touch(p + n * palloc_page_size, h->each - n, NULL);
+		__atomic_add_fetch(&h->pages[round], n, __ATOMIC_RELAXED);
+		if (h->strict)
+			__atomic_add_fetch(&h->impure,
+					   palloc_impure(0, p, n, "1", &checked),
+					   __ATOMIC_RELAXED);
+		expect(meet(h, 2 * round + 2));
+		palloc_free(p, h->each);
+		expect(h->strict || n == h->each);
+	}
+}
+
+static void starve(struct hungry *h)
+{
+	pid_t pid[MAX_TASKS];
+	unsigned int i;
+
+	for (i = 0; i < h->tasks; i++)
+		pid[i] = palloc_spawn(NULL, hungry, h);
+	for (i = 0; i < h->tasks; i++)
+		expect(palloc_reap(pid[i]));
+}
+
+static void test_calm(const void *arg)
+{
+	const struct proof *proof = arg;
+	size_t all = palloc_meminfo("MemTotal") * 1024 / palloc_page_size;
+	const size_t bin = all >> proof->bits;
+	long free_before, free_after, failed, fallback, stolen, moved;
+	unsigned int round, lines;
+	struct hungry *h;
+	struct cache cache;
+	const char *cg;
+	size_t kept;
+	int log;
+
+	if (proof->bits > palloc_max_bits) {
+		palloc_skip("CONFIG_PALLOC_MAX_BITS is too small");
+		return;
+	}
+	/* For the tasks, the bystander and the cache, and to spare. */
+	if ((size_t)palloc_meminfo("MemAvailable") * 1024 / palloc_page_size < all / 2) {
+		palloc_skip("not enough free memory");
+		return;
+	}
+	if (!cache_fill(&cache, all / 6)) {
+		palloc_skip("no zram");
+		return;
+	}
+	h = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (h == MAP_FAILED)
+		palloc_bail("mmap: %s", strerror(errno));
+	h->tasks = sysconf(_SC_NPROCESSORS_ONLN);
+	if (h->tasks > MAX_TASKS)
+		h->tasks = MAX_TASKS;
+	h->each = 2 * bin / h->tasks;
+	h->strict = proof->strict;
+
+	begin_with(((1ULL << proof->bits) - 1) << 12, all / 8);
+	cg = palloc_cg_new(NULL, "calm");
+	h->cg = cg;
+	expect(palloc_cg_bins(cg, "1") == 0);
+	expect(palloc_cg_write(cg, "palloc.policy",
+			       proof->strict ? "strict" : "fallback") == 0);
+	log = log_open();
+	free_before = palloc_meminfo("MemFree");
+	stolen = palloc_vmstat("pgsteal_direct");
+	moved = palloc_vmstat("pgmigrate_success");
+	starve(h);
+	for (round = 0; round < ROUNDS; round++) {
+		palloc_note("round %u: %u tasks touched %zu pages where the bin has %zu",
+			    round, h->tasks, h->pages[round], bin);
+		/* But for what others have, and the bystander's changing pages. */
+		expect(h->pages[round] >= bin / 4);
+		if (proof->strict)
+			expect(h->pages[round] < 2 * bin);
+	}
+	free_after = palloc_meminfo("MemFree");
+	lines = log_close(log);
+	kept = cache_kept(&cache);
+	failed = palloc_cg_event(cg, "failed");
+	fallback = palloc_cg_event(cg, "fallback");
+	palloc_note("failed %ld, fallback %ld, cache %zu of %zu pages, free %ld of %ld KiB",
+		    failed, fallback, kept, cache.pages, free_after, free_before);
+	palloc_note("%ld pages reclaimed, %ld migrated, %u log lines",
+		    palloc_vmstat("pgsteal_direct") - stolen,
+		    palloc_vmstat("pgmigrate_success") - moved, lines);
+	if (proof->strict)
+		expect(failed >= 2 * ROUNDS && fallback == 0);
+	else
+		expect(fallback >= (long)(ROUNDS * bin / 2) && failed == 0);
+	/* What compaction has moved is of any color, and has made room. */
+	expect(h->impure <= (size_t)(palloc_vmstat("pgmigrate_success") - moved));
+	expect(lines < 10);
+	expect(kept >= cache.pages - cache.pages / 8);
+	expect(free_after >= free_before - (16 << 10));
+	end();
+	cache_drop(&cache);
+	munmap(h, palloc_page_size);
+}
+
+static const struct proof fallback_16 = { 4, false };
+static const struct proof fallback_256 = { 8, false };
+static const struct proof fallback_1024 = { 10, false };
+static const struct proof strict_16 = { 4, true };
+static const struct proof strict_256 = { 8, true };
+static const struct proof strict_1024 = { 10, true };
+
 static const struct palloc_test tests[] = {
 	{ "a cgroup runs out of its bin", test_cgroup, NULL },
 	{ "a MAP_PALLOC region runs out of its color", test_map_palloc, NULL },
 	{ "two threads run out of a bin", test_threads, NULL },
 	{ "another color of the set is used first", test_another_left, NULL },
 	{ "a color that no page has", test_empty_color, NULL },
+	{ "1 of 16 bins, fallback, all else is calm", test_calm, &fallback_16 },
+	{ "1 of 16 bins, strict, all else is calm", test_calm, &strict_16 },
+	{ "1 of 256 bins, fallback, all else is calm", test_calm, &fallback_256 },
+	{ "1 of 256 bins, strict, all else is calm", test_calm, &strict_256 },
+	{ "1 of 1024 bins, fallback, all else is calm", test_calm, &fallback_1024 },
+	{ "1 of 1024 bins, strict, all else is calm", test_calm, &strict_1024 },
 };
 
 int main(void)

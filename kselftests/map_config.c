@@ -118,8 +118,9 @@ static void test_files(const void *arg)
 	expect(dir);
 	if (!dir)
 		return;
+	/* verify is there with CONFIG_DEBUG_VM only. */
 	while ((entry = readdir(dir)))
-		n += entry->d_name[0] != '.';
+		n += entry->d_name[0] != '.' && strcmp(entry->d_name, "verify");
 	closedir(dir);
 	expect(n == ARRAY_SIZE(names));
 }

@@ -5,10 +5,12 @@
  * present anonymous page of a range from its frame number.
  */
 #define _GNU_SOURCE
+#include <alloca.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +35,8 @@
 /* The runner's own time limit is longer, see the file settings. */
 #define TIME_LIMIT	540
 
+#define BLANKS		"\n "
+#define BLOCK_SLACK	2
 #define CG_MAX		64
 #define PCP_FRACTION	"/proc/sys/vm/percpu_pagelist_high_fraction"
 #define PROACTIVENESS	"/proc/sys/vm/compaction_proactiveness"
@@ -238,16 +242,26 @@ unsigned int palloc_color(const struct palloc_map *map, __u64 pfn)
 	return color;
 }
 
-unsigned long long palloc_fallbacks(void)
+static unsigned long long control_count(const char *line)
 {
 	char buf[4096], *at;
 
 	if (palloc_gets("control", buf, sizeof(buf)) < 0)
 		palloc_bail("cannot read control");
-	at = strstr(buf, "# fallback ");
+	at = strstr(buf, line);
 	if (!at)
-		palloc_bail("control has no fallback line");
-	return strtoull(at + strlen("# fallback "), NULL, 10);
+		palloc_bail("control has no line %s", line);
+	return strtoull(at + strlen(line), NULL, 10);
+}
+
+unsigned long long palloc_fallbacks(void)
+{
+	return control_count("# fallback ");
+}
+
+unsigned long long palloc_failures(void)
+{
+	return control_count("# failed ");
 }
 
 void palloc_set_add(struct palloc_set *set, unsigned int color)
@@ -367,6 +381,12 @@ long palloc_set_colors(const char *list)
 
 	palloc_set_parse(&set, list);
 	return palloc_set_color_map(set.bits, palloc_bins(&palloc_map));
+}
+
+/* Of the calling process's own map: PR_PALLOC_FALLBACK, _STRICT, or _GET. */
+int palloc_policy(int op)
+{
+	return prctl(PR_PALLOC_POLICY, op, 0, 0, 0);
 }
 
 /* Pages */
@@ -717,6 +737,92 @@ void palloc_free(void *addr, size_t pages)
 	munmap(addr, pages * palloc_page_size);
 }
 
+/*
+ * Has all memory of the caller, and some more stack, in place, so that the only
+ * page it will lack is one that a test touches.
+ */
+void palloc_steady(void)
+{
+	const size_t size = 256 << 10;
+
+	explicit_bzero(alloca(size), size);
+	if (mlockall(MCL_CURRENT))
+		palloc_bail("mlockall: %s", strerror(errno));
+}
+
+static sigjmp_buf bus_jump;
+static size_t bus_page;
+static struct palloc_sigbus *bus_info;
+
+static void on_bus(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+	if (bus_info) {
+		bus_info->code = info->si_code;
+		bus_info->addr = info->si_addr;
+	}
+	siglongjmp(bus_jump, 1);
+}
+
+/*
+ * Touches pages up to one that ends in SIGBUS; returns how many it could. For one
+ * thread at a time.
+ */
+size_t palloc_try_touch(void *addr, size_t pages, struct palloc_sigbus *bus)
+{
+	struct sigaction act = { .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO };
+	struct sigaction old;
+	char *p = addr;
+
+	bus_info = bus;
+	if (sigaction(SIGBUS, &act, &old))
+		palloc_bail("sigaction: %s", strerror(errno));
+	bus_page = 0;
+	if (!sigsetjmp(bus_jump, 1)) {
+		for (; bus_page < pages; bus_page++) {
+			p[bus_page * palloc_page_size] = 1;
+			/* The store comes before the count. */
+			__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		}
+	}
+	sigaction(SIGBUS, &old, NULL);
+	return bus_page;
+}
+
+/* Text values */
+
+static long keyed(const char *path, const char *key)
+{
+	size_t len = strlen(key);
+	long value = -1;
+	char line[256];
+	FILE *f;
+
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, key, len) || !strchr(": ", line[len]))
+			continue;
+		value = strtol(line + len + 1, NULL, 10);
+		break;
+	}
+	fclose(f);
+	return value;
+}
+
+/* In KiB. */
+long palloc_meminfo(const char *key)
+{
+	return keyed("/proc/meminfo", key);
+}
+
+long palloc_vmstat(const char *key)
+{
+	return keyed("/proc/vmstat", key);
+}
+
 /* Control groups */
 
 bool palloc_cg_init(void)
@@ -844,6 +950,15 @@ bool palloc_cg_reads(const char *cg, const char *file, const char *want)
 int palloc_cg_bins(const char *cg, const char *list)
 {
 	return palloc_cg_write(cg, "palloc.bins", list);
+}
+
+/* How often an event was, -1 if palloc.events has no such line. */
+long palloc_cg_event(const char *cg, const char *key)
+{
+	char path[PATH_MAX + 64];
+
+	snprintf(path, sizeof(path), "%s/palloc.events", cg);
+	return keyed(path, key);
 }
 
 /* pid 0 is the caller. */
@@ -981,37 +1096,272 @@ void palloc_short_lists(bool on)
 	sched_setaffinity(0, sizeof(before), &before);
 }
 
-/* Text values */
+/* Block devices */
 
-static long keyed(const char *path, const char *key)
+/* The number of a new one, /dev/zramN, or -1 if there is no zram. */
+int palloc_zram_add(size_t pages)
 {
-	size_t len = strlen(key);
-	long value = -1;
-	char line[256];
+	char text[32], path[64];
+	int id;
+
+	if (palloc_file_read("/sys/class/zram-control/hot_add", text, sizeof(text)) <= 0)
+		return -1;
+	id = atoi(text);
+	snprintf(path, sizeof(path), "/sys/block/zram%d/disksize", id);
+	snprintf(text, sizeof(text), "%zu", pages * palloc_page_size);
+	if (palloc_file_write(path, text, strlen(text)))
+		palloc_bail("cannot size %s", path);
+	return id;
+}
+
+void palloc_zram_remove(int id)
+{
+	char text[16];
+	int ret;
+
+	snprintf(text, sizeof(text), "%d", id);
+	ret = palloc_file_write("/sys/class/zram-control/hot_remove", text, strlen(text));
+	if (ret)
+		palloc_note("removing zram%d: %s", id, strerror(-ret));
+}
+
+/* Free memory */
+
+/* Memory that nobody needs becomes free memory, in blocks as large as can be. */
+void palloc_tidy_memory(void)
+{
+	sync();
+	palloc_file_write("/proc/sys/vm/drop_caches", "3", 1);
+	/* Pages on per-CPU lists keep large blocks apart. */
+	palloc_puts("control", "flush\n");
+	/* Not there without CONFIG_COMPACTION. */
+	palloc_file_write("/proc/sys/vm/compact_memory", "1", 1);
+	palloc_puts("control", "flush\n");
+}
+
+/* Blocks of the highest order, all zones; and what that order is. */
+long palloc_highest_blocks(unsigned int *order)
+{
+	char line[512], *save, *word;
+	long sum = 0;
 	FILE *f;
 
-	f = fopen(path, "re");
+	f = fopen("/proc/buddyinfo", "re");
 	if (!f)
 		return -1;
 	while (fgets(line, sizeof(line), f)) {
-		if (strncmp(line, key, len) || !strchr(": ", line[len]))
+		char *last = NULL;
+		int words = 0;
+
+		for (word = strtok_r(line, BLANKS, &save); word;
+		     word = strtok_r(NULL, BLANKS, &save)) {
+			last = word;
+			words++;
+		}
+		/* "Node 0, zone DMA", then a number for each order. */
+		if (words < 5)
 			continue;
-		value = strtol(line + len + 1, NULL, 10);
-		break;
+		sum += strtol(last, NULL, 10);
+		*order = words - 5;
 	}
 	fclose(f);
-	return value;
+	return sum;
 }
 
-/* In KiB. */
-long palloc_meminfo(const char *key)
+/*
+ * After palloc_tidy_memory() there are as many blocks of the highest order as
+ * before, but for two that the kernel may need.
+ */
+bool palloc_blocks_back(long before)
 {
-	return keyed("/proc/meminfo", key);
+	unsigned int order;
+	long after = palloc_highest_blocks(&order);
+
+	palloc_note("blocks of order %u: %ld before, %ld after", order, before, after);
+	return before > 0 && after >= before - BLOCK_SLACK;
 }
 
-long palloc_vmstat(const char *key)
+/* What the kernel's own check says, where it has one (CONFIG_DEBUG_VM). */
+bool palloc_verified(void)
 {
-	return keyed("/proc/vmstat", key);
+	char buf[16384], *line, *save;
+	ssize_t n = palloc_gets("verify", buf, sizeof(buf));
+
+	if (n == -ENOENT)
+		return true;
+	if (n > 4 && !strcmp(buf + n - 4, "\nok\n"))
+		return true;
+	palloc_note("verify: %s", n < 0 ? strerror(-n) : "bad");
+	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		palloc_note("  %s", line);
+	return false;
+}
+
+#define ORDERS	32
+#define ZONES	32
+
+/* A zone's free memory, as three files tell it. */
+struct zone_free {
+	char name[64];				/* "Node 0, zone DMA" */
+	long listed[ORDERS];			/* blocks on the free lists */
+	long isolated;				/* pages on these that do not count */
+	long cma;				/* pages on these of type CMA */
+	long blocks[ORDERS];			/* what buddyinfo says */
+	long free, free_cma;			/* what zoneinfo says */
+	bool too_many;				/* to be listed */
+};
+
+static struct zone_free *zone_find(struct zone_free *zones, const char *line, int *end)
+{
+	char zone[32], name[64] = "";
+	int node, i;
+
+	*end = 0;
+	if (sscanf(line, " Node %d, zone %31[^\n, ]%n", &node, zone, end) != 2)
+		return NULL;
+	snprintf(name, sizeof(name), "Node %d, zone %s", node, zone);
+	for (i = 0; i < ZONES; i++) {
+		if (!zones[i].name[0])
+			memcpy(zones[i].name, name, sizeof(name));
+		if (!strcmp(zones[i].name, name))
+			return &zones[i];
+	}
+	palloc_bail("more than %d zones", ZONES);
+}
+
+static void read_types(struct zone_free *zones, const char *line)
+{
+	char type[32], *at;
+	struct zone_free *z;
+	int end, more;
+	long n, pages;
+	int order;
+
+	z = zone_find(zones, line, &end);
+	if (!z || sscanf(line + end, ", type %31s%n", type, &more) != 1)
+		return;
+	for (at = (char *)line + end + more, order = 0; order < ORDERS; order++) {
+		char *next;
+
+		at += strspn(at, BLANKS);
+		if (*at == '>') {
+			z->too_many = true;
+			at++;
+		}
+		n = strtol(at, &next, 10);
+		if (next == at)
+			break;
+		at = next;
+		pages = n << order;
+		z->listed[order] += n;
+		if (!strcmp(type, "Isolate"))
+			z->isolated += pages;
+		if (!strcmp(type, "CMA"))
+			z->cma += pages;
+	}
+}
+
+static void read_blocks(struct zone_free *zones, const char *line)
+{
+	struct zone_free *z;
+	char *at, *next;
+	int end, order;
+
+	z = zone_find(zones, line, &end);
+	if (!z)
+		return;
+	for (at = (char *)line + end, order = 0; order < ORDERS; order++, at = next) {
+		long n = strtol(at, &next, 10);
+
+		if (next == at)
+			break;
+		z->blocks[order] = n;
+	}
+}
+
+static void read_counts(struct zone_free *zones, const char *line)
+{
+	static struct zone_free *z;
+	struct zone_free *here;
+	int end;
+
+	here = zone_find(zones, line, &end);
+	if (here)
+		z = here;
+	if (!z)
+		return;
+	if (sscanf(line, " nr_free_pages %ld", &z->free) == 1 ||
+	    sscanf(line, " nr_free_cma %ld", &z->free_cma) == 1)
+		return;
+}
+
+static void read_zones(const char *path, struct zone_free *zones,
+		       void (*line_fn)(struct zone_free *zones, const char *line))
+{
+	char line[1024];
+	FILE *f = fopen(path, "re");
+
+	if (!f)
+		palloc_bail("%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), f))
+		line_fn(zones, line);
+	fclose(f);
+}
+
+static bool zone_agrees(const struct zone_free *z, bool tell)
+{
+	long pages = -z->isolated;
+	bool agrees = true;
+	int order;
+
+	for (order = 0; order < ORDERS; order++) {
+		pages += z->blocks[order] << order;
+		if (z->too_many || z->listed[order] == z->blocks[order])
+			continue;
+		agrees = false;
+		if (tell)
+			palloc_note("%s, order %d: %ld blocks on lists, %ld in buddyinfo",
+				    z->name, order, z->listed[order], z->blocks[order]);
+	}
+	if (pages != z->free || z->cma != z->free_cma) {
+		agrees = false;
+		if (tell)
+			palloc_note("%s: %ld pages in blocks, %ld CMA; zoneinfo %ld, %ld CMA",
+				    z->name, pages, z->cma, z->free, z->free_cma);
+	}
+	return agrees;
+}
+
+/*
+ * The free lists, and what counts them, agree. Where the kernel has no check of
+ * its own, files tell it that are not read at one moment: what is wrong each
+ * time is wrong, so nobody else may be busy.
+ */
+bool palloc_lossless(void)
+{
+	static struct zone_free zones[ZONES];
+	const int tries = 100;
+	bool agree = false;
+	char buf[16];
+	int i, n;
+
+	if (!access(PALLOC_DIR "/verify", F_OK))
+		return palloc_verified();
+	for (n = 0; n < tries && !agree; n++) {
+		if (n)
+			usleep(20000);
+		memset(zones, 0, sizeof(zones));
+		read_zones("/proc/pagetypeinfo", zones, read_types);
+		read_zones("/proc/buddyinfo", zones, read_blocks);
+		/* Adds up what the CPUs have counted. */
+		palloc_file_read("/proc/sys/vm/stat_refresh", buf, sizeof(buf));
+		read_zones("/proc/zoneinfo", zones, read_counts);
+		agree = true;
+		for (i = 0; i < ZONES && zones[i].name[0]; i++)
+			agree &= zone_agrees(&zones[i], n == tries - 1);
+		agree &= i > 0;
+	}
+	return agree;
 }
 
 /* Test plumbing */

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdnoreturn.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <linux/types.h>
@@ -41,6 +42,12 @@
 #endif
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE	0x100000
+#endif
+#ifndef PR_PALLOC_POLICY
+#define PR_PALLOC_POLICY	0x50414c43
+#define PR_PALLOC_FALLBACK	0
+#define PR_PALLOC_STRICT	1
+#define PR_PALLOC_GET		2
 #endif
 #ifdef __x86_64__
 #ifndef __NR_set_color
@@ -95,6 +102,7 @@ bool palloc_map_same(const struct palloc_map *a, const struct palloc_map *b);
 unsigned int palloc_bins(const struct palloc_map *map);
 unsigned int palloc_color(const struct palloc_map *map, __u64 pfn);
 unsigned long long palloc_fallbacks(void);
+unsigned long long palloc_failures(void);
 void palloc_set_parse(struct palloc_set *set, const char *list);
 void palloc_set_add(struct palloc_set *set, unsigned int color);
 bool palloc_set_has(const struct palloc_set *set, unsigned int color);
@@ -109,6 +117,7 @@ void palloc_enable(bool on);
 long palloc_set_color(unsigned int color);
 long palloc_set_color_map(const unsigned long *map, unsigned long nbits);
 long palloc_set_colors(const char *list);
+int palloc_policy(int op);
 
 /*
  * Pages. pid 0 is the caller. Only present anonymous pages count: file pages
@@ -132,6 +141,15 @@ void palloc_touch(void *addr, size_t pages);
 void *palloc_alloc(size_t pages, int flags);
 void palloc_free(void *addr, size_t pages);
 
+/* Where touching pages has ended in a SIGBUS. */
+struct palloc_sigbus {
+	int code;
+	void *addr;
+};
+
+void palloc_steady(void);
+size_t palloc_try_touch(void *addr, size_t pages, struct palloc_sigbus *bus);
+
 /* Control groups. */
 bool palloc_cg_init(void);
 const char *palloc_cg_root(void);
@@ -141,6 +159,7 @@ int palloc_cg_write(const char *cg, const char *file, const char *text);
 ssize_t palloc_cg_read(const char *cg, const char *file, char *buf, size_t size);
 bool palloc_cg_reads(const char *cg, const char *file, const char *want);
 int palloc_cg_bins(const char *cg, const char *list);
+long palloc_cg_event(const char *cg, const char *key);
 int palloc_cg_move(const char *cg, pid_t pid);
 
 /* Children. Each ends with its parent, so that none is left behind. */
@@ -151,9 +170,20 @@ bool palloc_run_in(const char *cg, void (*fn)(const void *arg), const void *arg)
 void palloc_pin(int cpu);
 void palloc_short_lists(bool on);
 
+/* A block device that takes no memory for what was never written to it. */
+int palloc_zram_add(size_t pages);
+void palloc_zram_remove(int id);
+
 /* Text values. */
 long palloc_meminfo(const char *key);
 long palloc_vmstat(const char *key);
+
+/* Free memory. */
+void palloc_tidy_memory(void);
+long palloc_highest_blocks(unsigned int *order);
+bool palloc_blocks_back(long before);
+bool palloc_verified(void);
+bool palloc_lossless(void);
 
 /* Test plumbing. */
 #define PALLOC_NEED_SYSCALLS	1

@@ -31,7 +31,6 @@
 #define CHANGES		100
 #define MEMORY_SLACK	(16UL << 20)
 #define BLOCK_SLACK	2
-#define BLANKS		"\n "
 
 /* Four in cgroups, four with MAP_PALLOC, one of these in a cgroup too. */
 static const struct kind {
@@ -269,35 +268,6 @@ static void check_settled(void)
 
 static long free_before, blocks_before;
 
-/* Blocks of the highest order, all zones; and what that order is. */
-static long highest_blocks(unsigned int *order)
-{
-	char line[512], *save, *word;
-	long sum = 0;
-	FILE *f;
-
-	f = fopen("/proc/buddyinfo", "re");
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f)) {
-		char *last = NULL;
-		int words = 0;
-
-		for (word = strtok_r(line, BLANKS, &save); word;
-		     word = strtok_r(NULL, BLANKS, &save)) {
-			last = word;
-			words++;
-		}
-		/* "Node 0, zone DMA", then a number for each order. */
-		if (words < 5)
-			continue;
-		sum += strtol(last, NULL, 10);
-		*order = words - 5;
-	}
-	fclose(f);
-	return sum;
-}
-
 /*
  * Aligned blocks of an order of which every page is free. A page that some
  * CPU keeps on a list of its own isn't; it holds up the whole block.
@@ -324,16 +294,6 @@ static long free_blocks(unsigned int order)
 	free(flags);
 	close(fd);
 	return blocks;
-}
-
-static void tidy_memory(void)
-{
-	sync();
-	palloc_file_write("/proc/sys/vm/drop_caches", "3", 1);
-	palloc_short_lists(true);
-	/* Not there without CONFIG_COMPACTION. */
-	palloc_file_write("/proc/sys/vm/compact_memory", "1", 1);
-	palloc_file_write("/proc/sys/vm/compact_memory", "1", 1);
 }
 
 static void test_purity(const void *arg)
@@ -429,9 +389,9 @@ static void test_memory_returns(const void *arg)
 	unsigned int order = 0;
 
 	(void)arg;
-	tidy_memory();
+	palloc_tidy_memory();
 	now = palloc_vmstat("nr_free_pages");
-	blocks = highest_blocks(&order);
+	blocks = palloc_highest_blocks(&order);
 	whole = free_blocks(order);
 	palloc_note("free pages %ld before, %ld after", free_before, now);
 	palloc_note("blocks of order %u: %ld before, %ld after, %ld could be",
@@ -442,6 +402,7 @@ static void test_memory_returns(const void *arg)
 	expect(now <= free_before + slack);
 	/* What is wholly free is one block. */
 	expect(whole > 0 && blocks >= whole - BLOCK_SLACK);
+	expect(palloc_lossless());
 }
 
 static const struct palloc_test tests[] = {
@@ -462,8 +423,8 @@ int main(void)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		palloc_bail("mmap: %s", strerror(errno));
-	tidy_memory();
+	palloc_tidy_memory();
 	free_before = palloc_vmstat("nr_free_pages");
-	blocks_before = highest_blocks(&order);
+	blocks_before = palloc_highest_blocks(&order);
 	palloc_run_tests(tests, ARRAY_SIZE(tests));
 }

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Proves that colored pages may lie in a CMA area, make room when a driver
+ * wants it, and take no page of it meanwhile; the data lives on, the counters
+ * agree, and the area serves the color again afterwards.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "palloc_util.h"
+
+#define CMA_DIR		"/sys/kernel/debug/cma"
+#define STEP		16
+#define MAX_PAGES	0x40000
+#define WANT		4
+
+static char area[128];
+static long area_start, area_pages;
+
+static struct shared {
+	unsigned int filled, moved, done;
+} *shared;
+
+static long area_number(const char *file)
+{
+	char path[256], text[32];
+
+	snprintf(path, sizeof(path), "%s/%s", area, file);
+	if (palloc_file_read(path, text, sizeof(text)) <= 0)
+		return -1;
+	return strtol(text, NULL, 0);
+}
+
+static int area_command(const char *file, long pages)
+{
+	char path[256], text[32];
+
+	snprintf(path, sizeof(path), "%s/%s", area, file);
+	snprintf(text, sizeof(text), "%ld", pages);
+	return palloc_file_write(path, text, strlen(text));
+}
+
+/* The first area of 4 MiB and more. */
+static bool find_area(void)
+{
+	DIR *dir = opendir(CMA_DIR);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(area, sizeof(area), CMA_DIR "/%.64s", entry->d_name);
+		area_start = area_number("base_pfn");
+		area_pages = area_number("count");
+		if (area_start > 0 && area_pages >= 1024)
+			break;
+		area_pages = 0;
+	}
+	if (dir)
+		closedir(dir);
+	return area_pages > 0;
+}
+
+static size_t pages_in_area(const char *p, size_t pages)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < pages; i++) {
+		long pfn = palloc_pfn(p + i * palloc_page_size);
+
+		n += pfn >= area_start && pfn < area_start + area_pages;
+	}
+	return n;
+}
+
+static void wait_for(const unsigned int *what)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 10000; tries++) {
+		if (__atomic_load_n(what, __ATOMIC_ACQUIRE))
+			return;
+		usleep(10000);
+	}
+	palloc_bail("waited too long");
+}
+
+/* Takes the color's pages until some are of the area. */
+static size_t fill(char *p, size_t from)
+{
+	unsigned long long before = palloc_fallbacks();
+	size_t n, in_area = 0;
+
+	for (n = from; n < MAX_PAGES && in_area < WANT; n += STEP) {
+		size_t i;
+
+		palloc_touch(p + n * palloc_page_size, STEP);
+		for (i = n; i < n + STEP; i++)
+			*(size_t *)(p + i * palloc_page_size) = i;
+		in_area += pages_in_area(p + n * palloc_page_size, STEP);
+		if (palloc_fallbacks() != before)
+			break;
+	}
+	return n;
+}
+
+static void colored(const void *arg)
+{
+	char *p = palloc_map_pages(MAX_PAGES, MAP_NORESERVE);
+	const char *list = arg;
+	size_t n, i;
+
+	madvise(p, MAX_PAGES * palloc_page_size, MADV_NOHUGEPAGE);
+	n = fill(p, 0);
+	palloc_note("%zu pages, %zu of them in the area", n, pages_in_area(p, n));
+	expect(pages_in_area(p, n) >= WANT);
+	expect(palloc_pure(p, n, list));
+	expect(palloc_verified());
+	__atomic_store_n(&shared->filled, 1, __ATOMIC_RELEASE);
+
+	wait_for(&shared->moved);
+	/* The color may run out now, but the area is not touched. */
+	expect(pages_in_area(p, n) == 0);
+	palloc_touch(p + n * palloc_page_size, 4 * STEP);
+	expect(pages_in_area(p, n + 4 * STEP) == 0);
+	for (i = 0; i < n; i++)
+		if (*(size_t *)(p + i * palloc_page_size) != i)
+			break;
+	expect(i == n);
+	expect(palloc_verified());
+	__atomic_store_n(&shared->done, 1, __ATOMIC_RELEASE);
+}
+
+static void test_area(const void *arg)
+{
+	const char *list = arg;
+	const char *cg;
+	long pages;
+	pid_t pid;
+
+	palloc_setup_mask(palloc_max_bits < 8 ? 0xf000 : 0xff000);
+	cg = palloc_cg_new(NULL, "cma");
+	expect(palloc_cg_bins(cg, list) == 0);
+	palloc_tidy_memory();
+	memset(shared, 0, sizeof(*shared));
+	pid = palloc_spawn(cg, colored, list);
+	wait_for(&shared->filled);
+
+	pages = area_pages - area_number("used");
+	expect(pages > 0);
+	expect(area_command("alloc", pages) == 0);
+	expect(area_number("used") == area_pages);
+	expect(palloc_verified());
+	__atomic_store_n(&shared->moved, 1, __ATOMIC_RELEASE);
+	wait_for(&shared->done);
+	expect(palloc_reap(pid));
+	expect(palloc_lossless());
+	expect(area_command("free", pages) == 0);
+	expect(area_number("used") == area_pages - pages);
+	palloc_tidy_memory();
+	expect(palloc_lossless());
+}
+
+static const struct palloc_test tests[] = {
+	{ "colored pages leave a CMA area", test_area, "3" },
+	{ "colored pages leave a CMA area again", test_area, "3" },
+	{ "another color's pages leave a CMA area", test_area, "12" },
+};
+
+int main(void)
+{
+	ksft_print_header();
+	palloc_init(PALLOC_NEED_CGROUP);
+	if (!find_area()) {
+		printf("1..0 # SKIP no area in " CMA_DIR " (CONFIG_CMA_DEBUGFS)\n");
+		return KSFT_SKIP;
+	}
+	shared = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		palloc_bail("mmap: %s", strerror(errno));
+	palloc_run_tests(tests, ARRAY_SIZE(tests));
+}

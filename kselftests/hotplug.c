@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Proves that memory and CPUs come and go while colored pages are allocated:
+ * the counters agree, the index is sound and colors hold, before and after, and
+ * while they are away.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "palloc_util.h"
+
+#define MEMORY		"/sys/devices/system/memory"
+#define CPU		"/sys/devices/system/cpu"
+#define WORKERS		4
+#define PAGES		512
+#define ROUNDS		3
+
+static unsigned int *stop;
+
+/* Allocates and frees, with colors in the cgroup, without elsewhere. */
+static void work(const void *arg)
+{
+	void *kept[8] = { NULL };
+	unsigned int n = 0;
+
+	(void)arg;
+	while (!__atomic_load_n(stop, __ATOMIC_ACQUIRE)) {
+		unsigned int i = n++ % ARRAY_SIZE(kept);
+
+		if (kept[i])
+			palloc_free(kept[i], PAGES);
+		kept[i] = palloc_alloc(PAGES, 0);
+	}
+	expect(n);
+}
+
+static pid_t pid[WORKERS];
+static const char *group;
+
+static void start(void)
+{
+	unsigned int i;
+
+	palloc_setup_mask(0xf000);
+	group = palloc_cg_new(NULL, "hotplug");
+	expect(palloc_cg_bins(group, "4-6") == 0);
+	*stop = 0;
+	for (i = 0; i < WORKERS; i++)
+		pid[i] = palloc_spawn(i & 1 ? NULL : group, work, NULL);
+}
+
+static void settled(const void *arg)
+{
+	void *p = palloc_alloc(PAGES, 0);
+
+	(void)arg;
+	expect(palloc_pure(p, PAGES, "4-6"));
+}
+
+static void finish(void)
+{
+	unsigned int i;
+
+	__atomic_store_n(stop, 1, __ATOMIC_RELEASE);
+	for (i = 0; i < WORKERS; i++)
+		expect(palloc_reap(pid[i]));
+	expect(palloc_run_in(group, settled, NULL));
+	expect(palloc_fallbacks() == 0);
+	expect(palloc_lossless());
+}
+
+static int set_state(const char *dir, unsigned int n, const char *file, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s%u/%s", dir, n, file);
+	return palloc_file_write(path, text, strlen(text));
+}
+
+static bool is_online(unsigned int block)
+{
+	char path[128], state[32];
+
+	snprintf(path, sizeof(path), MEMORY "/memory%u/state", block);
+	return palloc_file_read(path, state, sizeof(state)) > 0 &&
+	       !strcmp(state, "online\n");
+}
+
+/* Most blocks hold something that cannot be moved, but not all. */
+static void test_memory(const void *arg)
+{
+	unsigned int block, moved = 0;
+
+	(void)arg;
+	start();
+	for (block = 1; block < 64 && moved < ROUNDS; block++) {
+		if (!is_online(block) ||
+		    set_state(MEMORY "/memory", block, "state", "offline"))
+			continue;
+		moved++;
+		expect(palloc_verified());
+		expect(palloc_run_in(group, settled, NULL));
+		expect(set_state(MEMORY "/memory", block, "state", "online") == 0);
+		expect(is_online(block));
+		expect(palloc_verified());
+	}
+	palloc_note("%u memory blocks were offline", moved);
+	expect(moved);
+	finish();
+}
+
+static void test_cpus(const void *arg)
+{
+	unsigned int cpus = sysconf(_SC_NPROCESSORS_CONF), round, i;
+
+	(void)arg;
+	start();
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 1; i < cpus; i++)
+			expect(set_state(CPU "/cpu", i, "online", "0") == 0);
+		expect(sysconf(_SC_NPROCESSORS_ONLN) == 1);
+		expect(palloc_verified());
+		expect(palloc_run_in(group, settled, NULL));
+		/* The map changes while they are away. */
+		expect(palloc_puts("palloc_mask", "0x1e000") == 0);
+		expect(palloc_puts("palloc_mask", "0xf000") == 0);
+		for (i = 1; i < cpus; i++)
+			expect(set_state(CPU "/cpu", i, "online", "1") == 0);
+		expect((unsigned int)sysconf(_SC_NPROCESSORS_ONLN) == cpus);
+		expect(palloc_verified());
+	}
+	finish();
+}
+
+/* Memory that mem= kept back: a zone that had none, or more of one that is there. */
+
+static unsigned long long mem_limit(void)
+{
+	char line[4096], *at;
+
+	if (palloc_file_read("/proc/cmdline", line, sizeof(line)) <= 0)
+		return 0;
+	at = strstr(line, " mem=");
+	return at ? strtoull(at + 5, &at, 0) << (*at == 'G' ? 30 : 20) : 0;
+}
+
+static void fills_added(const void *arg)
+{
+	unsigned long long from = *(const unsigned long long *)arg;
+	size_t pages = 8 * PAGES, added = 0, i;
+	char *p = palloc_alloc(pages, 0);
+
+	expect(palloc_pure(p, pages, "4-6"));
+	for (i = 0; i < pages; i++)
+		added += palloc_pfn(p + i * palloc_page_size) * palloc_page_size >= from;
+	palloc_note("%zu of %zu pages in the memory that was added", added, pages);
+	expect(added);
+}
+
+static void test_added(const void *arg)
+{
+	unsigned long long size, from = mem_limit();
+	char text[64];
+	unsigned int block, round;
+
+	(void)arg;
+	expect(palloc_file_read(MEMORY "/block_size_bytes", text, sizeof(text)) > 0);
+	size = strtoull(text, NULL, 16);
+	block = from / size;
+	start();
+	snprintf(text, sizeof(text), "0x%llx", from);
+	expect(palloc_file_write(MEMORY "/probe", text, strlen(text)) == 0);
+	for (round = 0; round < ROUNDS; round++) {
+		if (!is_online(block))
+			expect(set_state(MEMORY "/memory", block, "state",
+					 "online_movable") == 0);
+		expect(is_online(block));
+		expect(palloc_verified());
+		expect(palloc_run_in(group, fills_added, &from));
+		expect(set_state(MEMORY "/memory", block, "state", "offline") == 0);
+		expect(palloc_verified());
+		expect(palloc_puts("palloc_mask", "0x1e000") == 0);
+		expect(palloc_puts("palloc_mask", "0xf000") == 0);
+		expect(palloc_verified());
+	}
+	finish();
+}
+
+static const struct palloc_test tests[] = {
+	{ "memory goes offline and comes back", test_memory, NULL },
+	{ "CPUs go offline and come back", test_cpus, NULL },
+	{ "memory is added", test_added, NULL },
+};
+
+int main(void)
+{
+	ksft_print_header();
+	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
+	stop = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (stop == MAP_FAILED)
+		palloc_bail("mmap: %s", strerror(errno));
+	/* Memory can only be added where mem= on the command line has left some. */
+	palloc_run_tests(tests, ARRAY_SIZE(tests) - !mem_limit());
+}

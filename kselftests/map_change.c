@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Proves that a new map takes effect for the next page, also while others
+ * allocate and free, that changing it again and again loses nothing, and that
+ * over a large allocation each color of a set gets its share within 5 %.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "palloc_util.h"
+
+#define WORKERS		4
+#define PAGES		128
+#define CHANGES		35
+#define SHARE_PAGES	8192	/* 32 MiB */
+
+static const char * const maps[] = {
+	"12\n13\n14\n15\n",
+	"12 16\n13 17\n14 18\n15 19\n",
+	"12\n13\n14\n15\n16\n17\n18\n19\n",
+	"21 13\n",
+	"13 18\n12 20 21\n",
+	"15\n14\n13\n12\n",
+	"12\n27\n",
+};
+
+static unsigned int *stop;
+
+static bool stopped(void)
+{
+	return __atomic_load_n(stop, __ATOMIC_ACQUIRE);
+}
+
+/* Whatever the map is, these go on; every other one without colors. */
+static void work(const void *arg)
+{
+	unsigned int n = *(const unsigned int *)arg;
+	void *kept[8] = { NULL };
+	const size_t pages = 200;
+
+	palloc_pin(n % sysconf(_SC_NPROCESSORS_ONLN));
+	while (!stopped()) {
+		unsigned int i = n++ % ARRAY_SIZE(kept);
+
+		if (kept[i])
+			palloc_free(kept[i], pages);
+		kept[i] = palloc_alloc(pages, 0);
+		/* Who changes the map is to have its turn, too. */
+		usleep(200);
+	}
+}
+
+static void test_changes(const void *arg)
+{
+	static unsigned int index[WORKERS];
+	pid_t pid[WORKERS];
+	long before;
+	unsigned int i, order = 0;
+	const char *cg;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	cg = palloc_cg_new(NULL, "load");
+	expect(palloc_cg_bins(cg, "0-1") == 0);
+	palloc_tidy_memory();
+	before = palloc_highest_blocks(&order);
+	*stop = 0;
+	for (i = 0; i < WORKERS; i++) {
+		index[i] = i;
+		pid[i] = palloc_spawn(i & 1 ? cg : NULL, work, &index[i]);
+	}
+	for (i = 0; i < CHANGES; i++) {
+		char list[16];
+		void *p;
+
+		palloc_map_parse(&palloc_map, maps[i % ARRAY_SIZE(maps)]);
+		if (palloc_map.nbits > palloc_max_bits)
+			continue;
+		expect(palloc_puts("control", maps[i % ARRAY_SIZE(maps)]) == 0);
+		snprintf(list, sizeof(list), "%u", i % palloc_bins(&palloc_map));
+		expect(palloc_set_colors(list) == 0);
+		p = palloc_alloc(PAGES, MAP_PALLOC);
+		if (!expect(palloc_pure(p, PAGES, list)))
+			palloc_note("map %zu", i % ARRAY_SIZE(maps));
+		expect(palloc_verified());
+		palloc_free(p, PAGES);
+	}
+	__atomic_store_n(stop, 1, __ATOMIC_RELEASE);
+	for (i = 0; i < WORKERS; i++)
+		expect(palloc_reap(pid[i]));
+	palloc_tidy_memory();
+	expect(palloc_blocks_back(before));
+	expect(palloc_lossless());
+}
+
+struct share {
+	const char *map;
+	const char *colors;
+	unsigned int threads;
+};
+
+struct part {
+	char *p;
+	size_t pages;
+};
+
+static void *touch_part(void *arg)
+{
+	const struct part *part = arg;
+
+	palloc_touch(part->p, part->pages);
+	return NULL;
+}
+
+static void shares(const void *arg)
+{
+	const struct share *share = arg;
+	static struct palloc_hist hist;
+	unsigned long low = ~0UL, high = 0, mean;
+	struct palloc_set set;
+	pthread_t thread[4];
+	struct part part[4];
+	unsigned int i;
+	char *p;
+
+	p = palloc_map_pages(SHARE_PAGES, 0);
+	for (i = 0; i < share->threads; i++) {
+		part[i].pages = SHARE_PAGES / share->threads;
+		part[i].p = p + i * part[i].pages * palloc_page_size;
+		if (!expect(!pthread_create(&thread[i], NULL, touch_part, &part[i])))
+			return;
+	}
+	for (i = 0; i < share->threads; i++)
+		pthread_join(thread[i], NULL);
+	expect(palloc_pure(p, SHARE_PAGES, share->colors));
+
+	memset(&hist, 0, sizeof(hist));
+	expect(palloc_count(0, p, SHARE_PAGES, &hist) == SHARE_PAGES);
+	palloc_set_parse(&set, share->colors);
+	for (i = 0; i < palloc_bins(&palloc_map); i++) {
+		if (!palloc_set_has(&set, i))
+			continue;
+		low = hist.n[i] < low ? hist.n[i] : low;
+		high = hist.n[i] > high ? hist.n[i] : high;
+	}
+	mean = SHARE_PAGES / palloc_set_count(&set);
+	palloc_note("%lu to %lu pages of a color, %lu on average", low, high, mean);
+	expect(low * 100 >= mean * 95);
+	expect(high * 100 <= mean * 105);
+}
+
+static void test_share(const void *arg)
+{
+	const struct share *share = arg;
+	const char *cg;
+
+	palloc_setup_text(share->map);
+	cg = palloc_cg_new(NULL, "share");
+	expect(palloc_cg_bins(cg, share->colors) == 0);
+	/* The second time from what the first has freed. */
+	expect(palloc_run_in(cg, shares, share));
+	expect(palloc_run_in(cg, shares, share));
+	expect(palloc_fallbacks() == 0);
+}
+
+static const struct share share_four = { "12\n13\n14\n15\n", "0-3", 1 };
+static const struct share share_odd = { "12\n13\n14\n15\n", "1,5,6,12,15", 1 };
+static const struct share share_xor = { "12 16\n13 17\n14 18\n15 19\n", "2-9", 1 };
+static const struct share share_many = {
+	"12\n13\n14\n15\n16\n17\n18\n19\n", "16-79", 1,
+};
+
+static const struct share share_threads = { "12\n13\n14\n15\n", "4-7", 4 };
+
+static const struct palloc_test tests[] = {
+	{ "changing the map in a loop under load", test_changes, NULL },
+	{ "even share: neighbours", test_share, &share_four },
+	{ "even share: here and there", test_share, &share_odd },
+	{ "even share: XOR", test_share, &share_xor },
+	{ "even share: 64 of 256 colors", test_share, &share_many },
+	{ "even share: four threads", test_share, &share_threads },
+};
+
+int main(void)
+{
+	ksft_print_header();
+	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
+	stop = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (stop == MAP_FAILED)
+		palloc_bail("mmap: %s", strerror(errno));
+	palloc_run_tests(tests, ARRAY_SIZE(tests));
+}
