@@ -96,6 +96,7 @@ static void test_memory(const void *arg)
 	unsigned int block, moved = 0;
 
 	(void)arg;
+	palloc_tidy_memory();
 	start();
 	for (block = 1; block < 64 && moved < ROUNDS; block++) {
 		if (!is_online(block) ||

@@ -31,6 +31,7 @@ variants() {
 	variant movable guest "zones lossless hotplug hwpoison cma" --append movablecore=400M
 	variant normal guest "zones lossless cma" --memory 6G
 	variant added guest "zones hotplug" --memory 1280M --append mem=1G
+	variant cpus guest "policy exhaustion stress lossless" --cpus 4
 	variant guardpage debug map_change --memory 1G --time-scale 5 --boot-limit 300 \
 		--append "debug_pagealloc=on debug_guardpage_minorder=1 page_poison=1"
 	echo "${sum[*]}" >"$BUILD/results/variants/summary"
