@@ -281,6 +281,11 @@ test_verdict() {
 		list_add corruption. next->prev should be prev
 		UBSAN: shift-out-of-bounds in mm/palloc.c:1:1
 	LINES
+	# A process that was to be killed, another one, and a splat meanwhile
+	local oom='a invoked oom-killer: x\n Call Trace:\n' killed='Out of memory: Killed process 7'
+	verdict "$good" "$oom$killed (oom_victim) total-vm:1kB" '2 0 0'
+	verdict "$good" "$oom$killed (a) total-vm:1kB" '2 1 0'
+	verdict "$good" "$oom Call Trace:\n$killed (oom_victim)" '2 1 0'
 	# Output that is no TAP
 	verdict '@@ boot\n@@ test t 45\nanything\n@@ exit t 0\n@@ end' '' '1 0 0' --raw
 	verdict '@@ boot\n@@ test t 45\nanything\n@@ exit t 1\n@@ end' '' '0 1 0' --raw
