@@ -1042,6 +1042,64 @@ static void test_killed(const void *arg)
 	munmap(target, palloc_page_size);
 }
 
+/*
+ * Memory itself is short, and with it every color: then the OOM killer is right
+ * to make some, and who is strict waits for that and gets his colors.
+ */
+static void takes_all_memory(const void *arg)
+{
+	struct target *target = (struct target *)arg;
+	size_t total = palloc_meminfo("MemTotal") * 1024 / palloc_page_size, n;
+	char *p = palloc_map_pages(total, 0);
+
+	/* A name for who reads the console. */
+	prctl(PR_SET_NAME, "oom_victim");
+	expect(palloc_file_write("/proc/self/oom_score_adj", "1000", 4) == 0);
+	/* Well above the watermarks, so that it is not killed by what it does. */
+	for (n = 0; palloc_meminfo("MemFree") > palloc_meminfo("MemTotal") / 10; n += 256)
+		palloc_touch(at(p, n), 256);
+	__atomic_store_n(&target->ready, true, __ATOMIC_RELEASE);
+	for (;;)
+		pause();
+}
+
+static void gets_its_share(const void *arg)
+{
+	const size_t pages = *(const size_t *)arg;
+	char *p = palloc_map_pages(pages, 0);
+	unsigned long checked;
+
+	expect(palloc_try_touch(p, pages, NULL) == pages);
+	expect(palloc_impure(0, p, pages, "0-14", &checked) == 0);
+	expect(checked == pages);
+	palloc_free(p, pages);
+}
+
+static void test_memory_short(const void *arg)
+{
+	struct target *target = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	/* More than is left, most of which is of its colors. */
+	size_t pages = palloc_meminfo("MemTotal") * 1024 / palloc_page_size / 8;
+	const char *cg = palloc_cg_new(NULL, "short");
+	int tries, status = 0;
+	pid_t hog;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	expect(palloc_cg_bins(cg, "0-14") == 0);
+	expect(set_policy(cg, "strict") == 0);
+	hog = palloc_spawn(NULL, takes_all_memory, target);
+	for (tries = 0; tries < 6000 &&
+	     !__atomic_load_n(&target->ready, __ATOMIC_ACQUIRE); tries++)
+		usleep(10000);
+	expect(palloc_run_in(cg, gets_its_share, &pages));
+	expect(events_are(cg, 0, 0));
+	expect(waitpid(hog, &status, WNOHANG) == hog);
+	expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	munmap(target, palloc_page_size);
+}
+
 static const struct palloc_test tests[] = {
 	{ "palloc.policy takes fallback and strict", test_policy_file, NULL },
 	{ "palloc.events", test_events_file, NULL },
@@ -1065,6 +1123,7 @@ static const struct palloc_test tests[] = {
 	{ "colors that there are not", test_unreachable, NULL },
 	{ "palloc.events notifies", test_notify, NULL },
 	{ "tasks that fail are killed", test_killed, NULL },
+	{ "memory is short as well", test_memory_short, NULL },
 };
 
 int main(int argc, char *argv[])
