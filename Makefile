@@ -27,9 +27,12 @@ endif
 ifdef TESTS
 export TESTS
 endif
+ifdef MINUTES
+export MINUTES
+endif
 
 .PHONY: help deps tree kernel demo test check test-guest test-debug test-variants \
-	check-prefixes shell bench bench-more patches branch deb clean
+	check-prefixes stress upstream-tests shell bench bench-more patches branch deb clean
 .NOTPARALLEL:
 
 help:
@@ -49,6 +52,8 @@ help:
 	@echo '  test-debug      the same in a guest with lockdep, KASAN and more'
 	@echo '  test-variants   some of it with other zones, nodes and boot parameters'
 	@echo '  check-prefixes  build every prefix of the series with palloc on and off'
+	@echo '  stress          MINUTES of stress-ng in colored cgroups, with all colors checked'
+	@echo '  upstream-tests  the kernel'"'"'s own tests of mm and cgroup, here and on stock v6.6'
 	@echo '  bench           cost per page next to stock v6.6'
 	@echo '  bench-more      use of zone->lock, growth with colors and memory, map changes'
 	@echo
@@ -66,6 +71,7 @@ help:
 	@echo '  BUILD=DIR       where everything is built (default: build)'
 	@echo '  JOBS=N          parallel jobs (default: the number of CPUs)'
 	@echo '  TESTS="A B"     only these kselftests'
+	@echo '  MINUTES=N       how long stress takes, in the guest (default: 30)'
 	@echo '  KCONFIG=FILE    the configuration for deb (default: the running kernel'"'"'s)'
 	@echo '  BRANCH_DIR=DIR  the git repository for branch and patches (default: BUILD/branch)'
 
@@ -103,6 +109,14 @@ shell: kernel
 
 check-prefixes: deps
 	@scripts/check-prefixes.sh
+
+stress:
+	@scripts/deps.sh stress-ng
+	@scripts/stress.sh
+
+upstream-tests:
+	@scripts/deps.sh libcap-dev libnuma-dev liburing-dev bash-static
+	@scripts/upstream.sh
 
 bench: deps
 	@scripts/bench.sh

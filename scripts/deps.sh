@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Installs the Debian packages that are missing; says nothing if none is.
+#
+#   deps.sh [PACKAGE...]    those that everything needs, and these
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -10,6 +12,7 @@ packages=(
 	qemu-system-x86 busybox-static shellcheck b4 dwarves
 	build-essential debhelper fakeroot zstd lz4
 )
+packages+=("$@")
 
 if ! command -v apt-get >/dev/null; then
 	missing=

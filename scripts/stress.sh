@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Runs stress-ng's memory stressors in colored cgroups of a guest, for MINUTES of the
+# guest's time, 30 by default, while the colors of all pages of these cgroups are
+# checked, over and over. Fails on a page of a wrong color that the kernel has not
+# counted as a fallback, on data that stress-ng finds changed, and on anything that
+# the kernel complains about.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+minutes=${MINUTES:-30}
+[[ $minutes =~ ^[1-9][0-9]*$ ]] || die "MINUTES: $minutes is not a number of minutes"
+results=$BUILD/results/stress
+
+"$top/scripts/tree.sh" patched
+"$top/scripts/kernel.sh" stress "$BUILD/linux" guest palloc stress
+"$top/scripts/kselftest.sh" stress
+
+rc=0
+# TCG may let the guest's time pass more slowly than ours
+mapfile -t libs < <(program_with_libs "$(command -v stress-ng)" bin/stress-ng)
+"$top/scripts/guest.sh" --raw --memory 2G --cpus "${CPUS:-2}" \
+	--set NAME=stress-ng --set LIMIT=$((minutes * 60 + 300)) --set SECONDS_LONG=$((minutes * 60)) \
+	--test-limit $((minutes * 120 + 600)) \
+	--add "$BUILD/kselftest:kselftest" --add "$top/scripts/guest/stress.sh:script" \
+	"${libs[@]}" stress "$BUILD/stress/arch/x86/boot/bzImage" script || rc=$?
+tail -n 40 "$results/stress-ng.out" 2>/dev/null || true
+if ((rc)); then die "the whole output: $results/stress-ng.out"; fi
