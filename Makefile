@@ -115,7 +115,7 @@ stress:
 	@scripts/stress.sh
 
 upstream-tests:
-	@scripts/deps.sh libcap-dev libnuma-dev liburing-dev bash-static
+	@scripts/deps.sh libcap-dev libnuma-dev liburing-dev
 	@scripts/upstream.sh
 
 bench: deps

@@ -31,8 +31,10 @@ step "building the tests of mm and cgroup" "$BUILD/log/upstream" build
 
 # Their shared libraries, bash for the scripts
 {
-	program_with_libs "$(command -v bash-static)" bin/bash
-	find "$install" -type f -perm -u=x ! -name '*.sh' -exec ldd {} + 2>/dev/null |
+	program_with_libs "$(command -v bash)" bin/bash
+	# Which the C library loads when a thread is cancelled
+	gcc -print-file-name=libgcc_s.so.1 | sed 's|.*|--add\n&:lib/x86_64-linux-gnu/libgcc_s.so.1|'
+	{ find "$install" -type f -perm -u=x ! -name '*.sh' -exec ldd {} + 2>/dev/null || true; } |
 		sed -nE 's|.*[[:space:]](/[^ ]*) \(.*|\1|p' | sort -u |
 		sed 's|^/\(.*\)|--add\n/\1:\1|'
 } >"$out/options"
@@ -46,7 +48,7 @@ boot() {
 		--add "$install:kselftest" --add "$list:upstream.list" "${options[@]}" \
 		"$name" "$BUILD/upstream-$1/arch/x86/boot/bzImage" upstream >"$dir.log" 2>&1 || true
 	grep -qx '@@ end' "$dir/report.log" || die "the guest did not come to its end: $dir"
-	points "$dir" >"$dir/points"
+	points "$dir" | number >"$dir/points"
 }
 
 # Numbers that are times, addresses or process ids are no part of a point's name
@@ -68,6 +70,15 @@ points() {
 	# What the kernel has complained of
 	grep -aoE '(WARNING: CPU|BUG: [^:]*|Oops|general protection fault|INFO: task|soft lockup).*' "$1/console.log" |
 		sed -E 's/[0-9]+//g; s/^/console: /; s/$/: complained/' || true
+}
+
+# Names that come again get a number
+number() {
+	awk '{
+		point = $0; sub(/: [^:]*$/, "", point)
+		again = seen[point]++ ? " #" seen[point] : ""
+		print point again substr($0, length(point) + 1)
+	}'
 }
 
 # What the kernels have no result in common for, and which tests these are of

@@ -61,7 +61,7 @@ sleep 5
 sh -c 'while sleep 10; do echo 1 >/proc/sys/vm/compact_memory; done' &
 compacts=$!
 
-nice -n -15 ./palloc_sample "$SECONDS_LONG" $cg/a $cg/b || fail "colors"
+./palloc_sample "$SECONDS_LONG" $cg/a $cg/b || fail "colors"
 kill $compacts
 
 for name in a b plain; do
