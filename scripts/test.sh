@@ -22,16 +22,19 @@ variant() {
 	sum=($((sum[0] + p)) $((sum[1] + f)) $((sum[2] + k)))
 }
 
-# Memory laid out in other ways, and what else takes pages off the free lists
+# Memory laid out in other ways, what else takes pages off the free lists, and other
+# numbers of CPUs
 variants() {
+	local paths='fork_exec remote thp page_cache swap ksm migrate recolor'
 	sum=(0 0 0)
 	rm -rf "$BUILD/results/variants"
 	variant shuffle guest "lossless map_change hotplug" --append page_alloc.shuffle=1
-	variant nodes guest "zones lossless hotplug four_cases" --cpus 4 --append numa=fake=2
+	variant nodes guest "zones lossless hotplug four_cases $paths" --cpus 4 --append numa=fake=2
 	variant movable guest "zones lossless hotplug hwpoison cma" --append movablecore=400M
 	variant normal guest "zones lossless cma" --memory 6G
 	variant added guest "zones hotplug" --memory 1280M --append mem=1G
-	variant cpus guest "policy exhaustion stress lossless" --cpus 4
+	variant cpus guest "policy exhaustion stress lossless $paths" --cpus 4
+	variant cpu guest "$paths" --cpus 1
 	variant guardpage debug map_change --memory 1G --time-scale 5 --boot-limit 300 \
 		--append "debug_pagealloc=on debug_guardpage_minorder=1 page_poison=1"
 	echo "${sum[*]}" >"$BUILD/results/variants/summary"
