@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Proves that colored pages may lie in a CMA area, make room when a driver
- * wants it, and take no page of it meanwhile; the data lives on, the counters
- * agree, and the area serves the color again afterwards.
+ * wants it, and take no page of it meanwhile; they keep their color, or, if there
+ * is no other page of it, get another, which is counted; the data lives on, the
+ * counters agree, and the area serves the color again afterwards.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -109,10 +110,18 @@ static size_t fill(char *p, size_t from)
 	return n;
 }
 
+struct want {
+	const char *list;
+	bool all;		/* the color's pages, those elsewhere included */
+};
+
 static void colored(const void *arg)
 {
 	char *p = palloc_map_pages(MAX_PAGES, MAP_NORESERVE);
-	const char *list = arg;
+	const struct want *want = arg;
+	const char *list = want->list;
+	unsigned long long before;
+	unsigned long checked, other;
 	size_t n, i;
 
 	madvise(p, MAX_PAGES * palloc_page_size, MADV_NOHUGEPAGE);
@@ -121,11 +130,26 @@ static void colored(const void *arg)
 	expect(pages_in_area(p, n) >= WANT);
 	expect(palloc_pure(p, n, list));
 	expect(palloc_verified());
+	before = palloc_fallbacks();
+	if (want->all) {
+		char *q = palloc_map_pages(MAX_PAGES, MAP_NORESERVE);
+
+		madvise(q, MAX_PAGES * palloc_page_size, MADV_NOHUGEPAGE);
+		for (i = 0; i < MAX_PAGES && palloc_fallbacks() == before; i++)
+			palloc_touch(q + i * palloc_page_size, 1);
+		palloc_note("%zu more pages", i);
+		before = palloc_fallbacks();
+	}
 	__atomic_store_n(&shared->filled, 1, __ATOMIC_RELEASE);
 
 	wait_for(&shared->moved);
 	/* The color may run out now, but the area is not touched. */
 	expect(pages_in_area(p, n) == 0);
+	other = palloc_impure(0, p, n, list, &checked);
+	palloc_note("%lu of %lu pages have another color, fallback %llu", other, checked,
+		    palloc_fallbacks() - before);
+	expect(other <= palloc_fallbacks() - before);
+	expect(checked == n && !other == !want->all);
 	palloc_touch(p + n * palloc_page_size, 4 * STEP);
 	expect(pages_in_area(p, n + 4 * STEP) == 0);
 	for (i = 0; i < n; i++)
@@ -138,17 +162,17 @@ static void colored(const void *arg)
 
 static void test_area(const void *arg)
 {
-	const char *list = arg;
+	const struct want *want = arg;
 	const char *cg;
 	long pages;
 	pid_t pid;
 
 	palloc_setup_mask(palloc_max_bits < 8 ? 0xf000 : 0xff000);
 	cg = palloc_cg_new(NULL, "cma");
-	expect(palloc_cg_bins(cg, list) == 0);
+	expect(palloc_cg_bins(cg, want->list) == 0);
 	palloc_tidy_memory();
 	memset(shared, 0, sizeof(*shared));
-	pid = palloc_spawn(cg, colored, list);
+	pid = palloc_spawn(cg, colored, want);
 	wait_for(&shared->filled);
 
 	pages = area_pages - area_number("used");
@@ -166,10 +190,15 @@ static void test_area(const void *arg)
 	expect(palloc_lossless());
 }
 
+static const struct want three = { "3", false };
+static const struct want twelve = { "12", false };
+static const struct want all = { "5", true };
+
 static const struct palloc_test tests[] = {
-	{ "colored pages leave a CMA area", test_area, "3" },
-	{ "colored pages leave a CMA area again", test_area, "3" },
-	{ "another color's pages leave a CMA area", test_area, "12" },
+	{ "colored pages leave a CMA area", test_area, &three },
+	{ "colored pages leave a CMA area again", test_area, &three },
+	{ "another color's pages leave a CMA area", test_area, &twelve },
+	{ "pages of a color that ran out leave a CMA area", test_area, &all },
 };
 
 int main(void)

@@ -226,6 +226,160 @@ static void test_cow_cgroup(const void *arg)
 	expect(palloc_run_in(cg, forks_and_breaks, "0-3"));
 }
 
+/* Who of a parent and a child in different groups writes first, and then both. */
+struct two {
+	const char *cg;
+	char *p;
+	int go[2], done[2];
+};
+
+static void child_writes_later(const void *arg)
+{
+	const struct two *two = arg;
+	char c;
+
+	palloc_touch(two->p, PAGES / 2);
+	expect(palloc_pure(two->p, PAGES / 2, "8-11"));
+	expect(write(two->done[1], "", 1) == 1);
+	expect(read(two->go[0], &c, 1) == 1);
+	palloc_touch(two->p, PAGES);
+	expect(palloc_pure(two->p, PAGES / 2, "8-11"));
+	/* The parent has left the rest, which it had made, to this child. */
+	expect(palloc_pure(at(two->p, PAGES / 2), PAGES / 2, "0-3"));
+}
+
+static void parent_writes_between(const void *arg)
+{
+	struct two two = *(const struct two *)arg;
+	__u64 shared;
+	pid_t pid;
+	char c;
+
+	two.p = palloc_alloc(PAGES, 0);
+	shared = palloc_pfn(at(two.p, PAGES - 1));
+	pid = palloc_clone_into(two.cg, child_writes_later, &two);
+	expect(read(two.done[0], &c, 1) == 1);
+	palloc_touch(two.p, PAGES);
+	expect(shared && palloc_pfn(at(two.p, PAGES - 1)) != shared);
+	expect(palloc_pure(two.p, PAGES, "0-3"));
+	expect(write(two.go[1], "", 1) == 1);
+	expect(palloc_reap(pid));
+}
+
+static void test_cow_two_groups(const void *arg)
+{
+	struct two two;
+	const char *cg;
+
+	(void)arg;
+	setup(NULL);
+	cg = palloc_cg_new(NULL, "parent");
+	two.cg = palloc_cg_new(NULL, "child");
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	expect(palloc_cg_bins(two.cg, "8-11") == 0);
+	if (!expect(pipe2(two.go, O_CLOEXEC) == 0 && pipe2(two.done, O_CLOEXEC) == 0))
+		return;
+	expect(palloc_run_in(cg, parent_writes_between, &two));
+	close(two.go[0]);
+	close(two.go[1]);
+	close(two.done[0]);
+	close(two.done[1]);
+}
+
+/* What is shared is copied with the colors that hold when it is written to. */
+static void moves_and_breaks(const void *arg)
+{
+	void *p = palloc_alloc(PAGES, 0);
+	int fds[2];
+	pid_t pid;
+
+	if (!expect(pipe2(fds, O_CLOEXEC) == 0))
+		return;
+	pid = palloc_spawn(NULL, waits, &fds[0]);
+	expect(palloc_cg_move(arg, 0) == 0);
+	palloc_touch(p, PAGES / 2);
+	expect(palloc_pure(p, PAGES / 2, "8-11"));
+	expect(palloc_pure(at(p, PAGES / 2), PAGES / 2, "0-3"));
+	expect(palloc_cg_bins(arg, "6") == 0);
+	palloc_touch(at(p, PAGES / 2), PAGES / 2);
+	expect(palloc_pure(p, PAGES / 2, "8-11"));
+	expect(palloc_pure(at(p, PAGES / 2), PAGES / 2, "6"));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void test_cow_moved(const void *arg)
+{
+	const char *cg, *other;
+
+	(void)arg;
+	setup(NULL);
+	cg = palloc_cg_new(NULL, "from");
+	other = palloc_cg_new(NULL, "to");
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	expect(palloc_cg_bins(other, "8-11") == 0);
+	expect(palloc_run_in(cg, moves_and_breaks, other));
+}
+
+/* Pages pinned for I/O stay the parent's, and are copied while it forks. */
+
+struct pinned {
+	const char *into;	/* a group for the child, or NULL */
+	const char *bins;	/* the child's */
+	void *plain, *colored;
+	__u64 pfn[2];
+};
+
+static void has_copies(const void *arg)
+{
+	const struct pinned *pinned = arg;
+
+	expect(pinned->pfn[0] && palloc_pfn(pinned->plain) != pinned->pfn[0]);
+	expect(pinned->pfn[1] && palloc_pfn(pinned->colored) != pinned->pfn[1]);
+	expect(palloc_pure(pinned->plain, PAGES, pinned->bins));
+	expect(palloc_pure(pinned->colored, PAGES, "14-15"));
+}
+
+static void pins_and_forks(const void *arg)
+{
+	struct pinned pinned = *(const struct pinned *)arg;
+	int fd[2];
+
+	expect(palloc_set_colors("14-15") == 0);
+	pinned.plain = palloc_map_pages(PAGES, 0);
+	pinned.colored = palloc_map_pages(PAGES, MAP_PALLOC);
+	fd[0] = palloc_pin_pages(pinned.plain, PAGES);
+	fd[1] = palloc_pin_pages(pinned.colored, PAGES);
+	expect(fd[0] >= 0 && fd[1] >= 0);
+	pinned.pfn[0] = palloc_pfn(pinned.plain);
+	pinned.pfn[1] = palloc_pfn(pinned.colored);
+	if (pinned.into)
+		expect(palloc_reap(palloc_clone_into(pinned.into, has_copies, &pinned)));
+	else
+		expect(palloc_run_in(NULL, has_copies, &pinned));
+	/* As without a fork: a write is no reason to copy them. */
+	palloc_touch(pinned.plain, PAGES);
+	expect(palloc_pfn(pinned.plain) == pinned.pfn[0]);
+	expect(palloc_pure(pinned.plain, PAGES, "0-3"));
+	expect(palloc_pure(pinned.colored, PAGES, "14-15"));
+}
+
+static void test_pinned(const void *arg)
+{
+	struct pinned pinned = { .bins = "0-3" };
+	const char *cg;
+
+	setup(NULL);
+	cg = palloc_cg_new(NULL, "pins");
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	if (arg) {
+		pinned.bins = "8-11";
+		pinned.into = palloc_cg_new(NULL, "into");
+		expect(palloc_cg_bins(pinned.into, pinned.bins) == 0);
+	}
+	expect(palloc_run_in(cg, pins_and_forks, &pinned));
+}
+
 static void test_wipe(const void *arg)
 {
 	struct cow cow = { .list = "5" };
@@ -489,6 +643,50 @@ static void test_spawn_cgroup(const void *arg)
 	expect(palloc_run_in(cg, spawns, "4,10"));
 }
 
+/*
+ * As posix_spawn() into a cgroup, raw: until it calls exec, the child uses its
+ * parent's memory, which has the parent's colors.
+ */
+static void spawns_into(const void *arg)
+{
+	char * const argv[] = { "fork_exec", "pure", "8-11", NULL };
+	void *p = palloc_map_pages(PAGES, 0);
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_VFORK | CLONE_INTO_CGROUP,
+		.exit_signal = SIGCHLD,
+		.cgroup = open(arg, O_DIRECTORY | O_CLOEXEC | O_PATH),
+	};
+	pid_t pid;
+
+	fflush(stdout);
+	/* Not by a function: the child must not return from one. */
+	asm volatile("syscall" : "=a" (pid) : "0" (__NR_clone3), "D" (&args),
+		     "S" (sizeof(args)) : "rcx", "r11", "memory");
+	if (!pid) {
+		palloc_touch(p, PAGES);
+		execv(SELF, argv);
+		_exit(KSFT_FAIL);
+	}
+	if (expect(pid > 0))
+		expect(palloc_reap(pid));
+	expect(palloc_pure(p, PAGES, "0-3"));
+	expect(palloc_pure(palloc_alloc(PAGES, 0), PAGES, "0-3"));
+	close(args.cgroup);
+}
+
+static void test_spawn_into(const void *arg)
+{
+	const char *cg, *other;
+
+	(void)arg;
+	setup(NULL);
+	cg = palloc_cg_new(NULL, "parent");
+	other = palloc_cg_new(NULL, "other");
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	expect(palloc_cg_bins(other, "8-11") == 0);
+	expect(palloc_run_in(cg, spawns_into, other));
+}
+
 /* Threads */
 
 static void *touches(void *arg)
@@ -690,6 +888,10 @@ static const struct palloc_test tests[] = {
 	{ "copy on write in the parent", test_cow_parent, NULL },
 	{ "copy on write in all at once", test_cow_race, NULL },
 	{ "copy on write in a cgroup", test_cow_cgroup, NULL },
+	{ "copy on write, parent and child in two groups", test_cow_two_groups, NULL },
+	{ "copy on write after a move", test_cow_moved, NULL },
+	{ "pinned pages are copied", test_pinned, NULL },
+	{ "pinned pages are copied, CLONE_INTO_CGROUP", test_pinned, "into" },
 	{ "MADV_WIPEONFORK", test_wipe, NULL },
 	{ "a change in the child is the child's", test_child_changes, NULL },
 	{ "a change in the parent is the parent's", test_parent_changes, NULL },
@@ -702,6 +904,7 @@ static const struct palloc_test tests[] = {
 	{ "moved during exec", test_exec_moved, NULL },
 	{ "posix_spawn", test_posix_spawn, NULL },
 	{ "posix_spawn in a cgroup", test_spawn_cgroup, NULL },
+	{ "CLONE_VM, CLONE_INTO_CGROUP and exec", test_spawn_into, NULL },
 	{ "eight threads faulting", test_threads, NULL },
 	{ "threads racing for the same pages", test_threads_same, NULL },
 	{ "fork while a thread faults", test_threads_fork, NULL },

@@ -25,12 +25,16 @@ static unsigned int *stop;
 static void work(const void *arg)
 {
 	void *kept[8] = { NULL };
+	const char *list = arg;
+	unsigned long checked;
 	unsigned int n = 0;
 
-	(void)arg;
 	while (!__atomic_load_n(stop, __ATOMIC_ACQUIRE)) {
 		unsigned int i = n++ % ARRAY_SIZE(kept);
 
+		/* What was moved meanwhile has kept its color. */
+		if (kept[i] && list && !i)
+			expect(palloc_impure(0, kept[i], PAGES, list, &checked) == 0);
 		if (kept[i])
 			palloc_free(kept[i], PAGES);
 		kept[i] = palloc_alloc(PAGES, 0);
@@ -41,7 +45,8 @@ static void work(const void *arg)
 static pid_t pid[WORKERS];
 static const char *group;
 
-static void start(void)
+/* With one map all the time, colors can be checked all the time. */
+static void start(bool one_map)
 {
 	unsigned int i;
 
@@ -50,7 +55,8 @@ static void start(void)
 	expect(palloc_cg_bins(group, "4-6") == 0);
 	*stop = 0;
 	for (i = 0; i < WORKERS; i++)
-		pid[i] = palloc_spawn(i & 1 ? NULL : group, work, NULL);
+		pid[i] = palloc_spawn(i & 1 ? NULL : group, work,
+				      one_map && !(i & 1) ? "4-6" : NULL);
 }
 
 static void settled(const void *arg)
@@ -97,7 +103,7 @@ static void test_memory(const void *arg)
 
 	(void)arg;
 	palloc_tidy_memory();
-	start();
+	start(true);
 	for (block = 1; block < 64 && moved < ROUNDS; block++) {
 		if (!is_online(block) ||
 		    set_state(MEMORY "/memory", block, "state", "offline"))
@@ -119,7 +125,7 @@ static void test_cpus(const void *arg)
 	unsigned int cpus = sysconf(_SC_NPROCESSORS_CONF), round, i;
 
 	(void)arg;
-	start();
+	start(false);
 	for (round = 0; round < ROUNDS; round++) {
 		for (i = 1; i < cpus; i++)
 			expect(set_state(CPU "/cpu", i, "online", "0") == 0);
@@ -172,7 +178,7 @@ static void test_added(const void *arg)
 	expect(palloc_file_read(MEMORY "/block_size_bytes", text, sizeof(text)) > 0);
 	size = strtoull(text, NULL, 16);
 	block = from / size;
-	start();
+	start(true);
 	snprintf(text, sizeof(text), "0x%llx", from);
 	expect(palloc_file_write(MEMORY "/probe", text, strlen(text)) == 0);
 	for (round = 0; round < ROUNDS; round++) {

@@ -107,6 +107,7 @@ static void soft_offlines(const void *arg)
 		if (p[i * palloc_page_size] != (char)i)
 			break;
 	expect(i == PAGES);
+	expect(palloc_pure(p, PAGES, "2"));
 	more = palloc_alloc(4 * PAGES, 0);
 	expect(palloc_pure(more, 4 * PAGES, "2"));
 	expect(has_none(more, 4 * PAGES, shared_bad));

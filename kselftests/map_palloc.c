@@ -403,7 +403,6 @@ struct refused {
 	bool file;
 };
 
-static const struct refused shared_anon = { MAP_SHARED | MAP_ANONYMOUS, false };
 static const struct refused shared_file = { MAP_SHARED, true };
 static const struct refused shared_validate = { MAP_SHARED_VALIDATE, true };
 static const struct refused huge = { MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, false };
@@ -586,7 +585,6 @@ static const struct palloc_test tests[] = {
 	{ "MADV_DONTNEED and refill", test_dontneed, NULL },
 	{ "private file: copy on a write after reads", test_file_cow, "read first" },
 	{ "private file: copy on the first write", test_file_cow, NULL },
-	{ "refused: shared anonymous", test_refused, &shared_anon },
 	{ "refused: shared file", test_refused, &shared_file },
 	{ "refused: MAP_SHARED_VALIDATE", test_refused, &shared_validate },
 	{ "refused: MAP_HUGETLB", test_refused, &huge },

@@ -15,11 +15,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <linux/const.h>
+#include <linux/io_uring.h>
+#include <linux/loop.h>
 
 #include "palloc_util.h"
 
@@ -48,7 +52,6 @@ size_t palloc_page_size;
 static pid_t owner;
 static unsigned int checks, failures;
 static const char *skip_reason;
-static long migrated;
 static bool have_syscalls;
 
 static struct {
@@ -61,7 +64,7 @@ static struct {
 static struct {
 	const char *path;
 	char text[64];
-} kept[4];
+} kept[8];
 
 static char pcp_fraction[32];
 
@@ -431,8 +434,8 @@ static int open_pagemap(pid_t pid)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static int walk(pid_t pid, const void *addr, size_t pages,
-		void (*page)(__u64 pfn, void *ctx), void *ctx)
+static int walk_entries(pid_t pid, const void *addr, size_t pages,
+			void (*page)(__u64 entry, void *ctx), void *ctx)
 {
 	__u64 at = (uintptr_t)addr / palloc_page_size, entry[512];
 	int fd = open_pagemap(pid);
@@ -452,13 +455,34 @@ static int walk(pid_t pid, const void *addr, size_t pages,
 		}
 		n = got / sizeof(entry[0]);
 		for (i = 0; i < n; i++)
-			if (is_anon(entry[i]))
-				page(entry[i] & PM_PFN, ctx);
+			page(entry[i], ctx);
 		at += n;
 		pages -= n;
 	}
 	close(fd);
 	return 0;
+}
+
+struct anon_walk {
+	void (*page)(__u64 pfn, void *ctx);
+	void *ctx;
+};
+
+static void walk_anon(__u64 entry, void *ctx)
+{
+	const struct anon_walk *walk = ctx;
+
+	if (is_anon(entry))
+		walk->page(entry & PM_PFN, walk->ctx);
+}
+
+/* Present anonymous pages only. */
+static int walk(pid_t pid, const void *addr, size_t pages,
+		void (*page)(__u64 pfn, void *ctx), void *ctx)
+{
+	struct anon_walk anon = { page, ctx };
+
+	return walk_entries(pid, addr, pages, walk_anon, &anon);
 }
 
 static void get_pfn(__u64 pfn, void *ctx)
@@ -477,7 +501,7 @@ __u64 palloc_pfn(const void *addr)
 
 bool palloc_is_huge(const void *addr)
 {
-	__u64 pfn = palloc_pfn(addr);
+	__u64 pfn = palloc_any_pfn(addr);
 
 	return pfn && (page_flags(pfn) & KPF_THP);
 }
@@ -617,6 +641,69 @@ unsigned long palloc_impure(pid_t pid, const void *addr, size_t pages,
 	return im.wrong;
 }
 
+/* As check_page(), for pages of files as well. */
+static void check_any_page(__u64 entry, void *ctx)
+{
+	if ((entry & PM_PRESENT) && (entry & PM_PFN) &&
+	    !(page_flags(entry & PM_PFN) & KPF_ZERO_PAGE))
+		check_page(entry & PM_PFN, ctx);
+}
+
+/* Every page of the range is mapped by the caller, and of an allowed color. */
+bool palloc_pure_any(const void *addr, size_t pages, const char *list)
+{
+	struct impure im = { .checked = 0 };
+
+	palloc_set_parse(&im.set, list);
+	if (walk_entries(0, addr, pages, check_any_page, &im))
+		palloc_bail("cannot read /proc/self/pagemap");
+	if (im.wrong || im.checked != pages)
+		palloc_note("%lu of %zu pages outside %s, first pfn %llu color %u; %zu not mapped",
+			    im.wrong, pages, list, im.pfn,
+			    palloc_color(&palloc_map, im.pfn), pages - im.checked);
+	return !im.wrong && im.checked == pages;
+}
+
+static void count_absent(__u64 entry, void *ctx)
+{
+	*(size_t *)ctx += !(entry & PM_PRESENT);
+}
+
+/* The frame of a page, of a file or not; 0 if there is none. */
+__u64 palloc_any_pfn(const void *addr)
+{
+	__u64 entry = 0;
+
+	walk_entries(0, addr, 1, get_pfn, &entry);
+	return entry & PM_PRESENT ? entry & PM_PFN : 0;
+}
+
+/* How many pages of the range are not mapped, as those swapped out. */
+size_t palloc_absent(pid_t pid, const void *addr, size_t pages)
+{
+	size_t n = 0;
+
+	if (walk_entries(pid, addr, pages, count_absent, &n))
+		palloc_bail("cannot read pagemap of %d", pid);
+	return n;
+}
+
+static void count_zero(__u64 entry, void *ctx)
+{
+	*(size_t *)ctx += (entry & PM_PRESENT) && (entry & PM_PFN) &&
+			  (page_flags(entry & PM_PFN) & KPF_ZERO_PAGE);
+}
+
+/* How many pages of the range map the page of zeroes. */
+size_t palloc_zeroes(const void *addr, size_t pages)
+{
+	size_t n = 0;
+
+	if (walk_entries(0, addr, pages, count_zero, &n))
+		palloc_bail("cannot read /proc/self/pagemap");
+	return n;
+}
+
 /*
  * Every page of the range is present, anonymous, and of an allowed color. A
  * page that is just being migrated comes back.
@@ -748,6 +835,23 @@ void palloc_steady(void)
 	explicit_bzero(alloca(size), size);
 	if (mlockall(MCL_CURRENT))
 		palloc_bail("mlockall: %s", strerror(errno));
+}
+
+/*
+ * Pins pages for long, for writing, as buffers of an io_uring. Returns a file
+ * descriptor, which lets go of them when it is closed, or -1.
+ */
+int palloc_pin_pages(void *addr, size_t pages)
+{
+	struct iovec iov = { .iov_base = addr, .iov_len = pages * palloc_page_size };
+	struct io_uring_params params = { .flags = 0 };
+	int fd = syscall(__NR_io_uring_setup, 1, &params);
+
+	if (fd >= 0 && syscall(__NR_io_uring_register, fd, IORING_REGISTER_BUFFERS, &iov, 1)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 static sigjmp_buf bus_jump;
@@ -1123,6 +1227,41 @@ void palloc_zram_remove(int id)
 	ret = palloc_file_write("/sys/class/zram-control/hot_remove", text, strlen(text));
 	if (ret)
 		palloc_note("removing zram%d: %s", id, strerror(-ret));
+}
+
+/*
+ * A loop device on a file or disk, of which it puts the path into path[32]. It
+ * goes with the descriptor that is returned, or -1 if there are none.
+ */
+int palloc_loop_add(int backing, unsigned int block_size, unsigned int flags, char *path)
+{
+	struct loop_config config = {
+		.fd = backing, .block_size = block_size,
+		.info.lo_flags = flags | LO_FLAGS_AUTOCLEAR,
+	};
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), id, fd;
+
+	if (control < 0)
+		return -1;
+	id = ioctl(control, LOOP_CTL_GET_FREE);
+	close(control);
+	snprintf(path, 32, "/dev/loop%d", id);
+	fd = id < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
+	if (backing < 0 || fd < 0 || ioctl(fd, LOOP_CONFIGURE, &config))
+		palloc_bail("loop device: %s", strerror(errno));
+	return fd;
+}
+
+/* As mkswap does. */
+void palloc_mkswap(const char *path, unsigned int pages)
+{
+	const unsigned int info[3] = { 1, pages - 1, 0 };
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || pwrite(fd, info, sizeof(info), 1024) != sizeof(info) ||
+	    pwrite(fd, "SWAPSPACE2", 10, palloc_page_size - 10) != 10 || fsync(fd))
+		palloc_bail("%s: %s", path, strerror(errno));
+	close(fd);
 }
 
 /* Free memory */
@@ -1599,10 +1738,9 @@ void palloc_test_begin(void)
 	checks = 0;
 	failures = 0;
 	skip_reason = NULL;
-	/* Compaction gives pages other colors; it need not do so unasked. */
+	/* Compaction moves pages; it need not do so unasked. */
 	if (palloc_keep(PROACTIVENESS))
 		palloc_file_write(PROACTIVENESS, "0", 1);
-	migrated = palloc_vmstat("pgmigrate_success");
 }
 
 /* A test that checked nothing has not passed. */
@@ -1613,10 +1751,6 @@ bool palloc_test_end(const char **why_skipped)
 	cg_remove_all();
 	restore_kept();
 	*why_skipped = failures ? NULL : skip_reason;
-	/* Compaction may be why a page has changed its color. */
-	if (failures && palloc_vmstat("pgmigrate_success") > migrated)
-		palloc_note("%ld pages were migrated meanwhile",
-			    palloc_vmstat("pgmigrate_success") - migrated);
 	if (!checks && !skip_reason)
 		palloc_note("nothing was checked");
 	return checks && !failures;

@@ -37,6 +37,9 @@
 #ifndef MAP_PALLOC
 #define MAP_PALLOC	0x800000
 #endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ	22
+#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE	23
 #endif
@@ -120,10 +123,11 @@ long palloc_set_colors(const char *list);
 int palloc_policy(int op);
 
 /*
- * Pages. pid 0 is the caller. Only present anonymous pages count: file pages
- * and the zero page are of no color.
+ * Pages. pid 0 is the caller. But where it says "any", only present anonymous
+ * pages count: file pages and the zero page are of no color.
  */
 __u64 palloc_pfn(const void *addr);
+__u64 palloc_any_pfn(const void *addr);
 bool palloc_is_huge(const void *addr);
 long palloc_count(pid_t pid, const void *addr, size_t pages, struct palloc_hist *hist);
 long palloc_count_all(pid_t pid, bool colored_only, struct palloc_hist *hist);
@@ -131,6 +135,9 @@ unsigned int palloc_seen(const void *addr, size_t pages);
 bool palloc_mixed(const void *addr, size_t pages);
 unsigned long palloc_impure(pid_t pid, const void *addr, size_t pages,
 			    const char *list, unsigned long *checked);
+bool palloc_pure_any(const void *addr, size_t pages, const char *list);
+size_t palloc_absent(pid_t pid, const void *addr, size_t pages);
+size_t palloc_zeroes(const void *addr, size_t pages);
 bool palloc_pure_pid(pid_t pid, const void *addr, size_t pages, const char *list);
 bool palloc_pure(const void *addr, size_t pages, const char *list);
 bool palloc_process_pure(const char *list, unsigned long want);
@@ -140,6 +147,7 @@ void *palloc_map_pages(size_t pages, int flags);
 void palloc_touch(void *addr, size_t pages);
 void *palloc_alloc(size_t pages, int flags);
 void palloc_free(void *addr, size_t pages);
+int palloc_pin_pages(void *addr, size_t pages);
 
 /* Where touching pages has ended in a SIGBUS. */
 struct palloc_sigbus {
@@ -173,6 +181,8 @@ void palloc_short_lists(bool on);
 /* A block device that takes no memory for what was never written to it. */
 int palloc_zram_add(size_t pages);
 void palloc_zram_remove(int id);
+int palloc_loop_add(int backing, unsigned int block_size, unsigned int flags, char *path);
+void palloc_mkswap(const char *path, unsigned int pages);
 
 /* Text values. */
 long palloc_meminfo(const char *key);

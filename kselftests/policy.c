@@ -653,18 +653,6 @@ static void swaps_in(const void *arg)
 	expect(palloc_pure(p, FEW, "1"));
 }
 
-/* As mkswap does. */
-static void make_swap(const char *path, unsigned int pages)
-{
-	const unsigned int info[3] = { 1, pages - 1, 0 };
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || pwrite(fd, info, sizeof(info), 1024) != sizeof(info) ||
-	    pwrite(fd, "SWAPSPACE2", 10, palloc_page_size - 10) != 10 || fsync(fd))
-		palloc_bail("%s: %s", path, strerror(errno));
-	close(fd);
-}
-
 static void test_swap(const void *arg)
 {
 	const unsigned int pages = 8192;
@@ -677,7 +665,7 @@ static void test_swap(const void *arg)
 		return;
 	}
 	snprintf(path, sizeof(path), "/dev/zram%d", id);
-	make_swap(path, pages);
+	palloc_mkswap(path, pages);
 	if (expect(!swapon(path, 0))) {
 		palloc_setup_mask(mask);
 		expect(palloc_run_in(NULL, swaps_in, NULL));
@@ -707,7 +695,9 @@ static void unmerges(const void *arg)
 	char *p;
 
 	(void)arg;
-	begin_strict(MAP_PALLOC);
+	/* Once it has colors it is not merged any more. */
+	palloc_pin(0);
+	palloc_steady();
 	p = palloc_map_pages(FEW, MAP_PALLOC);
 	memset(p, 0x5a, size);
 	expect(madvise(p, size, MADV_MERGEABLE) == 0);
@@ -715,6 +705,7 @@ static void unmerges(const void *arg)
 		usleep(10000);
 	expect(palloc_file_write(KSM "/run", "0", 1) == 0);
 	expect(palloc_pfn(p) == palloc_pfn(at(p, FEW - 1)));
+	expect(palloc_set_color(1) == 0 && palloc_policy(PR_PALLOC_STRICT) == 0);
 	expect(fill(&f, MAP_PALLOC));
 	ret = madvise(p, size, MADV_UNMERGEABLE);
 	err = errno;
@@ -735,6 +726,8 @@ static void test_ksm(const void *arg)
 	}
 	palloc_setup_mask(mask);
 	expect(palloc_file_write(KSM "/sleep_millisecs", "1", 1) == 0);
+	/* It still counts what others have left merged. */
+	expect(palloc_file_write(KSM "/run", "2", 1) == 0);
 	expect(palloc_file_write(KSM "/run", "1", 1) == 0);
 	expect(palloc_run_in(NULL, unmerges, NULL));
 	expect(palloc_fallbacks() == 0);

@@ -10,6 +10,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -371,6 +372,123 @@ static void test_process_only(const void *arg)
 	expect(in_force("9"));
 }
 
+/*
+ * Threads that fault while another one changes the map. The only colors of the
+ * two maps are in different words: half of each would be no color, or both.
+ */
+#define CHANGES		2000
+
+struct race {
+	unsigned int low, high;
+	unsigned int stop;
+	unsigned long rounds, wrong;
+};
+
+static bool is_low_or_high(const struct race *r, const void *p)
+{
+	static const size_t few = PAGES / 4;
+	struct palloc_hist *hist = calloc(1, sizeof(*hist));
+	bool ok;
+
+	if (!hist)
+		palloc_bail("calloc: %s", strerror(errno));
+	palloc_count(0, p, few, hist);
+	ok = hist->pages == few && hist->n[r->low] + hist->n[r->high] == few;
+	free(hist);
+	return ok;
+}
+
+static void *faults(void *arg)
+{
+	struct race *r = arg;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
+		void *p = palloc_alloc(PAGES / 4, MAP_PALLOC);
+
+		if (!is_low_or_high(r, p))
+			__atomic_add_fetch(&r->wrong, 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&r->rounds, 1, __ATOMIC_RELAXED);
+		palloc_free(p, PAGES / 4);
+	}
+	return NULL;
+}
+
+/* The child's map is one of both. */
+static void inherits(const void *arg)
+{
+	static struct palloc_hist hist;
+	const struct race *r = arg;
+	void *p = palloc_alloc(PAGES / 4, MAP_PALLOC);
+
+	palloc_count(0, p, PAGES / 4, &hist);
+	expect(hist.n[r->low] == PAGES / 4 || hist.n[r->high] == PAGES / 4);
+}
+
+static void *changes(void *arg)
+{
+	struct race *r = arg;
+	bool high = false;
+
+	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
+		if (palloc_set_color(high ? r->high : r->low))
+			__atomic_add_fetch(&r->wrong, 1, __ATOMIC_RELAXED);
+		high = !high;
+	}
+	return NULL;
+}
+
+static void begin_race(struct race *r)
+{
+	palloc_setup_mask(((1ULL << palloc_max_bits) - 1) << 12);
+	r->low = 3;
+	r->high = (1U << palloc_max_bits) - 2;
+	expect(palloc_set_color(r->low) == 0);
+}
+
+static void test_race_faults(const void *arg)
+{
+	struct race r = { .stop = 0 };
+	pthread_t thread[3];
+	unsigned int i;
+
+	(void)arg;
+	begin_race(&r);
+	for (i = 0; i < ARRAY_SIZE(thread); i++)
+		if (!expect(!pthread_create(&thread[i], NULL, faults, &r)))
+			return;
+	for (i = 0; i < CHANGES; i++) {
+		if (palloc_set_color(i & 1 ? r.low : r.high))
+			break;
+		/* On one CPU all changes would be made in one time slice. */
+		if (i % 4 == 0)
+			sched_yield();
+	}
+	expect(i == CHANGES);
+	__atomic_store_n(&r.stop, 1, __ATOMIC_RELEASE);
+	for (i = 0; i < ARRAY_SIZE(thread); i++)
+		pthread_join(thread[i], NULL);
+	expect(r.rounds && !r.wrong);
+	expect(palloc_fallbacks() == 0);
+}
+
+static void test_race_fork(const void *arg)
+{
+	struct race r = { .stop = 0 };
+	pthread_t thread;
+	unsigned int i;
+
+	(void)arg;
+	begin_race(&r);
+	if (!expect(!pthread_create(&thread, NULL, changes, &r)))
+		return;
+	for (i = 0; i < 50; i++)
+		if (!expect(palloc_run_in(NULL, inherits, &r)))
+			break;
+	__atomic_store_n(&r.stop, 1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	expect(!r.wrong);
+}
+
 /* Unprivileged: root has to look at the pages, their owner may not. */
 
 struct handover {
@@ -474,6 +592,8 @@ static const struct palloc_test tests[] = {
 	{ "bad pointer: crossing into an unmapped page", test_crossing, NULL },
 	{ "nbits is checked before the pointer", test_order_of_checks, NULL },
 	{ "whole process: set in one thread, seen in another", test_threads, NULL },
+	{ "whole process: changed while threads fault", test_race_faults, NULL },
+	{ "whole process: changed while it forks", test_race_fork, NULL },
 	{ "regions without MAP_PALLOC are left alone", test_process_only, NULL },
 	{ "unprivileged", test_unprivileged, NULL },
 };

@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Proves that a page that replaces another has a color of its owner: whatever
+ * moves pages about, compaction, soft offlining, a node that is asked for with
+ * mbind(), move_pages() or migrate_pages(), or a NUMA hint, all of a colored
+ * cgroup's and region's pages keep to their colors, and their data. And that
+ * compaction stays of use where half of the memory is colored.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "palloc_util.h"
+
+#define COMPACT		"/proc/sys/vm/compact_memory"
+#define BALANCING	"/proc/sys/kernel/numa_balancing"
+#define SCAN		"/sys/kernel/debug/sched/numa_balancing"
+#define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
+#define NODE1		"/sys/devices/system/node/node1"
+
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE	101
+#endif
+#define MPOL_BIND	2
+#define MPOL_MF_MOVE	2
+
+#define PAGES		8192
+#define COMPACTED	(128UL << 10)
+#define BINS		"0-5"
+#define REGION		"7-9"
+
+/* What a process has: memory of its cgroup's colors and a region of its own. */
+static struct part {
+	const char *list;
+	int flags;
+	char *p;
+	__u64 *pfn;
+} parts[] = {
+	{ BINS, 0, NULL, NULL },
+	{ REGION, MAP_PALLOC, NULL, NULL },
+};
+
+static __u64 *cell(char *p, size_t i)
+{
+	return (__u64 *)(p + i * palloc_page_size);
+}
+
+/* Fills the parts; of each @keep pages in @of, those past the first go again. */
+static void fill(size_t pages, unsigned int keep, unsigned int of)
+{
+	unsigned int k;
+	size_t i;
+
+	expect(palloc_set_colors(REGION) == 0);
+	for (k = 0; k < ARRAY_SIZE(parts); k++) {
+		struct part *part = &parts[k];
+
+		part->p = palloc_map_pages(pages, part->flags);
+		part->pfn = calloc(pages, sizeof(*part->pfn));
+		for (i = 0; i < pages; i++)
+			*cell(part->p, i) = i ^ k;
+		for (i = 0; i < pages; i++) {
+			if (i % of >= keep)
+				madvise(cell(part->p, i), palloc_page_size, MADV_DONTNEED);
+			else
+				part->pfn[i] = palloc_pfn(cell(part->p, i));
+		}
+	}
+}
+
+/* How many pages are elsewhere now. All are of their colors and have their data. */
+static size_t moved_well(size_t pages)
+{
+	size_t moved = 0, bad = 0, i;
+	unsigned long checked;
+	unsigned int k;
+
+	for (k = 0; k < ARRAY_SIZE(parts); k++) {
+		struct part *part = &parts[k];
+
+		expect(palloc_impure(0, part->p, pages, part->list, &checked) == 0);
+		expect(checked);
+		for (i = 0; i < pages; i++) {
+			if (!part->pfn[i])
+				continue;
+			moved += part->pfn[i] != palloc_pfn(cell(part->p, i));
+			bad += *cell(part->p, i) != (i ^ k);
+		}
+	}
+	expect(!bad);
+	return moved;
+}
+
+static void compacted(const void *arg)
+{
+	size_t moved;
+
+	(void)arg;
+	fill(PAGES, 1, 3);
+	expect(moved_well(PAGES) == 0);
+	expect(palloc_file_write(COMPACT, "1", 1) == 0);
+	moved = moved_well(PAGES);
+	palloc_note("%zu pages were moved", moved);
+	expect(moved);
+}
+
+static void soft_offlined(const void *arg)
+{
+	__u64 bad[2 * 8];
+	unsigned int k, i, n = 0;
+	char text[32];
+
+	(void)arg;
+	fill(64, 1, 1);
+	for (k = 0; k < ARRAY_SIZE(parts); k++)
+		for (i = 0; i < 8; i++) {
+			bad[n++] = parts[k].pfn[i * 3];
+			expect(madvise(cell(parts[k].p, i * 3), palloc_page_size,
+				       MADV_SOFT_OFFLINE) == 0);
+		}
+	expect(moved_well(64) == n);
+	while (n--) {
+		snprintf(text, sizeof(text), "%#llx", (unsigned long long)bad[n]);
+		expect(palloc_file_write(UNPOISON, text, strlen(text)) == 0);
+	}
+}
+
+/*
+ * How well compaction does: a colored and another process have most of the
+ * memory, then keep some of it, here and there, and it is compacted.
+ */
+
+static struct shared {
+	unsigned int filled[2], thinned[2], stop;
+} *shared;
+
+struct tenant {
+	unsigned int index;
+	const char *cg;
+	size_t pages;
+	unsigned int keep;	/* of 16 */
+	bool check;
+};
+
+static void wait_for(const unsigned int *what)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 10000; tries++) {
+		if (__atomic_load_n(what, __ATOMIC_ACQUIRE))
+			return;
+		usleep(10000);
+	}
+	palloc_bail("waited too long");
+}
+
+static void tenant(const void *arg)
+{
+	const struct tenant *t = arg;
+	char *p = palloc_map_pages(t->pages, MAP_NORESERVE);
+	unsigned int seed = t->index;
+	unsigned long checked;
+	size_t i;
+
+	madvise(p, t->pages * palloc_page_size, MADV_NOHUGEPAGE);
+	if (t->index)
+		wait_for(&shared->filled[0]);
+	palloc_touch(p, t->pages);
+	__atomic_store_n(&shared->filled[t->index], 1, __ATOMIC_RELEASE);
+	wait_for(&shared->filled[1]);
+	for (i = 0; i < t->pages; i++) {
+		seed = seed * 1664525 + 1013904223;
+		if (seed >> 28 >= t->keep)
+			madvise(cell(p, i), palloc_page_size, MADV_DONTNEED);
+	}
+	__atomic_store_n(&shared->thinned[t->index], 1, __ATOMIC_RELEASE);
+	wait_for(&shared->stop);
+	if (t->check)
+		expect(palloc_impure(0, p, t->pages, "0-11", &checked) == 0);
+}
+
+/* Free blocks of the size of a huge page, those they make up counted as such. */
+static long huge_blocks(void)
+{
+	char line[512], *save, *word;
+	long sum = 0;
+	FILE *f;
+
+	f = fopen("/proc/buddyinfo", "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		int n = 0;
+
+		for (word = strtok_r(line, " \n", &save); word;
+		     word = strtok_r(NULL, " \n", &save))
+			if (n++ >= 4 + 9)
+				sum += strtol(word, NULL, 10) << (n - 1 - 4 - 9);
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+/* Huge pages, which compaction leaves alone, are for what would take too long. */
+static void *ballast(size_t *pages)
+{
+	size_t free_pages = palloc_meminfo("MemFree") * 1024 / palloc_page_size;
+	void *p;
+
+	*pages = free_pages > COMPACTED ? free_pages - COMPACTED : 0;
+	if (!*pages)
+		return NULL;
+	p = palloc_map_pages(*pages, MAP_NORESERVE);
+	madvise(p, *pages * palloc_page_size, MADV_HUGEPAGE);
+	palloc_touch(p, *pages);
+	return p;
+}
+
+/* Returns how many huge blocks compaction has made. */
+static long compaction_makes(bool colored)
+{
+	size_t free_pages, heavy;
+	void *weight;
+	struct tenant t[2] = { { .index = 0, .keep = 12 }, { .index = 1, .keep = 6 } };
+	long fragmented, compacted;
+	unsigned int i;
+	pid_t pid[2];
+
+	palloc_enable(colored);
+	memset(shared, 0, sizeof(*shared));
+	palloc_tidy_memory();
+	weight = ballast(&heavy);
+	free_pages = palloc_meminfo("MemFree") * 1024 / palloc_page_size;
+	t[0].pages = free_pages * 10 / 16;
+	t[1].pages = free_pages * 4 / 16;
+	t[0].check = colored;
+	t[0].cg = palloc_cg_new(NULL, "half");
+	expect(palloc_cg_bins(t[0].cg, "0-11") == 0);
+	for (i = 0; i < 2; i++)
+		pid[i] = palloc_spawn(t[i].cg, tenant, &t[i]);
+	for (i = 0; i < 2; i++)
+		wait_for(&shared->thinned[i]);
+	palloc_puts("control", "flush\n");
+	fragmented = huge_blocks();
+	expect(palloc_file_write(COMPACT, "1", 1) == 0);
+	palloc_puts("control", "flush\n");
+	compacted = huge_blocks();
+	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELEASE);
+	for (i = 0; i < 2; i++)
+		expect(palloc_reap(pid[i]));
+	palloc_note("palloc %s: of %zu pages free before, %zu and %zu used", colored ? "on" : "off",
+		    free_pages, t[0].pages * t[0].keep / 16, t[1].pages * t[1].keep / 16);
+	palloc_note("%ld huge blocks, %ld after compaction", fragmented, compacted);
+	if (heavy)
+		palloc_free(weight, heavy);
+	expect(palloc_cg_remove(t[0].cg) == 0);
+	return compacted - fragmented;
+}
+
+static void test_effective(const void *arg)
+{
+	long off, on;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	off = compaction_makes(false);
+	on = compaction_makes(true);
+	expect(off > 0);
+	/* Blocks that are filled with pages of 12 colors of 16 may keep holes. */
+	expect(on >= off / 2);
+	expect(palloc_lossless());
+}
+
+/* Between nodes */
+
+static bool seconds_since(const struct timespec *start, long seconds)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec - start->tv_sec >= seconds;
+}
+
+static int page_node(void *addr)
+{
+	int status = -1;
+
+	syscall(__NR_move_pages, 0, 1UL, &addr, NULL, &status, 0);
+	return status;
+}
+
+static void mbinds(size_t pages, int node)
+{
+	unsigned long mask = 1UL << node;
+	unsigned int k;
+
+	for (k = 0; k < ARRAY_SIZE(parts); k++)
+		expect(syscall(__NR_mbind, parts[k].p, pages * palloc_page_size, MPOL_BIND,
+			       &mask, 64UL, MPOL_MF_MOVE) == 0);
+}
+
+static void moves_pages(size_t pages, int node)
+{
+	void **addrs = calloc(pages, sizeof(*addrs));
+	int *nodes = calloc(pages, sizeof(*nodes));
+	int *status = calloc(pages, sizeof(*status));
+	unsigned int k;
+	size_t i;
+
+	for (k = 0; k < ARRAY_SIZE(parts); k++) {
+		for (i = 0; i < pages; i++) {
+			addrs[i] = cell(parts[k].p, i);
+			nodes[i] = node;
+		}
+		expect(syscall(__NR_move_pages, 0, pages, addrs, nodes, status,
+			       MPOL_MF_MOVE) == 0);
+	}
+	free(addrs);
+	free(nodes);
+	free(status);
+}
+
+static void migrates_pages(size_t pages, int node)
+{
+	unsigned long from = 1UL << !node, to = 1UL << node;
+
+	(void)pages;
+	expect(syscall(__NR_migrate_pages, 0, 64UL, &from, &to) >= 0);
+}
+
+/*
+ * From a CPU of this node, touches pages that are on the other one, until hints
+ * have brought some here.
+ */
+static void hinted(const void *arg)
+{
+	const size_t pages = 1024;
+	unsigned int cpu, node, k;
+	struct timespec start;
+	size_t i, there;
+
+	(void)arg;
+	palloc_pin(0);
+	expect(syscall(__NR_getcpu, &cpu, &node, NULL) == 0);
+	fill(pages, 1, 1);
+	moves_pages(pages, !node);
+	for (k = 0; k < ARRAY_SIZE(parts); k++)
+		for (i = 0; i < pages; i++)
+			parts[k].pfn[i] = palloc_pfn(cell(parts[k].p, i));
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		for (k = 0; k < ARRAY_SIZE(parts); k++)
+			for (i = 0; i < pages; i++)
+				(void)*(volatile __u64 *)cell(parts[k].p, i);
+		there = 0;
+		for (k = 0; k < ARRAY_SIZE(parts); k++)
+			for (i = 0; i < pages; i++)
+				there += page_node(cell(parts[k].p, i)) == (int)node;
+	} while (there < pages && !seconds_since(&start, 30));
+	palloc_note("%zu of %zu pages on node %u", there, 2 * pages, node);
+	expect(there);
+	expect(moved_well(pages) >= there);
+}
+
+static void between_nodes(const void *arg)
+{
+	void (*move)(size_t pages, int node) = *(void (* const *)(size_t, int))arg;
+	const size_t pages = 1024;
+	unsigned int k, round;
+	size_t i, moved, there;
+
+	fill(pages, 1, 1);
+	for (round = 0; round < 4; round++) {
+		int node = !page_node(cell(parts[0].p, 0));
+
+		move(pages, node);
+		moved = moved_well(pages);
+		there = 0;
+		for (k = 0; k < ARRAY_SIZE(parts); k++)
+			for (i = 0; i < pages; i++)
+				there += page_node(cell(parts[k].p, i)) == node;
+		palloc_note("node %d: %zu of %zu pages there, %zu elsewhere than at first",
+			    node, there, 2 * pages, moved);
+		expect(there == 2 * pages);
+	}
+}
+
+static void run(const void *arg)
+{
+	void (*fn)(const void *arg) = *(void (* const *)(const void *))arg;
+	const char *cg;
+
+	palloc_setup_mask(0xf000);
+	cg = palloc_cg_new(NULL, "migrate");
+	expect(palloc_cg_bins(cg, BINS) == 0);
+	palloc_file_write("/sys/kernel/mm/transparent_hugepage/enabled", "always", 6);
+	palloc_tidy_memory();
+	expect(palloc_run_in(cg, fn, NULL));
+	expect(palloc_fallbacks() == 0);
+	palloc_tidy_memory();
+	expect(palloc_lossless());
+}
+
+static void (*mover)(size_t pages, int node);
+
+static void nodes_child(const void *arg)
+{
+	(void)arg;
+	between_nodes(&mover);
+}
+
+static void (* const nodes_fn)(const void *arg) = nodes_child;
+
+static void test_nodes(const void *arg)
+{
+	mover = *(void (* const *)(size_t, int))arg;
+	run(&nodes_fn);
+}
+
+static void test_hints(const void *arg)
+{
+	static const char * const files[] = {
+		BALANCING, SCAN "/scan_delay_ms", SCAN "/scan_period_min_ms",
+	};
+	static const char * const values[] = { "1", "10", "20" };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		/* Not all are there without CONFIG_SCHED_DEBUG. */
+		if (palloc_keep(files[i]))
+			expect(palloc_file_write(files[i], values[i],
+						 strlen(values[i])) == 0);
+	}
+	run(arg);
+}
+
+static void (* const compacted_fn)(const void *arg) = compacted;
+static void (* const soft_offlined_fn)(const void *arg) = soft_offlined;
+static void (* const mbind_fn)(size_t pages, int node) = mbinds;
+static void (* const move_pages_fn)(size_t pages, int node) = moves_pages;
+static void (* const migrate_pages_fn)(size_t pages, int node) = migrates_pages;
+static void (* const hinted_fn)(const void *arg) = hinted;
+
+static const struct palloc_test tests[] = {
+	{ "compaction", run, &compacted_fn },
+	{ "compaction where half of the memory is colored", test_effective, NULL },
+	{ "MADV_SOFT_OFFLINE", run, &soft_offlined_fn },
+	/* Where there are two nodes, as with numa=fake=2 */
+	{ "mbind with MPOL_MF_MOVE", test_nodes, &mbind_fn },
+	{ "move_pages", test_nodes, &move_pages_fn },
+	{ "migrate_pages", test_nodes, &migrate_pages_fn },
+	{ "NUMA hints", test_hints, &hinted_fn },
+};
+
+int main(void)
+{
+	unsigned int n = ARRAY_SIZE(tests);
+
+	ksft_print_header();
+	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
+	shared = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		palloc_bail("mmap: %s", strerror(errno));
+	if (access(NODE1, F_OK))
+		n -= 4;
+	palloc_run_tests(tests, n);
+}

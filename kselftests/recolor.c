@@ -1,0 +1,640 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Proves that palloc.recolor and PR_PALLOC_RECOLOR bring the pages that
+ * processes have into the colors that are in force: after the bins of a cgroup
+ * or the colors of a region have changed, and after a running program was moved
+ * into a cgroup. That they move no page that has an allowed color, keep the
+ * data, count what they did and what they could not do, and say so to whom it
+ * is none of their business.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "palloc_util.h"
+
+#ifndef PR_PALLOC_RECOLOR
+#define PR_PALLOC_RECOLOR	0x50414c44
+struct palloc_recolor {
+	__u64 moved;
+	__u64 failed;
+};
+#endif
+
+#define THP_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
+#define PAGES		2048
+#define HUGE_BYTES	(2UL << 20)
+#define PINNED		16
+#define NOBODY		65534
+
+/* Seen by all processes. */
+static struct shared {
+	unsigned int ready, stop;
+	int pipe[2];
+	size_t kept;
+} *shared;
+
+/* Mapped before children are started, touched by these only. */
+static char *mem;
+
+static void wait_for(const unsigned int *what)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 10000; tries++) {
+		if (__atomic_load_n(what, __ATOMIC_ACQUIRE))
+			return;
+		usleep(10000);
+	}
+	palloc_bail("waited too long");
+}
+
+static __u64 *cell(size_t i)
+{
+	return (__u64 *)(mem + i * palloc_page_size);
+}
+
+static void fill(void)
+{
+	size_t i;
+
+	for (i = 0; i < PAGES; i++)
+		*cell(i) = i;
+}
+
+static void expect_data(void)
+{
+	size_t i, bad = 0;
+
+	for (i = 0; i < PAGES; i++)
+		bad += *cell(i) != i;
+	expect(!bad);
+}
+
+/* Goes on writing what is there already. */
+static void stay(void)
+{
+	__atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&shared->stop, __ATOMIC_ACQUIRE)) {
+		fill();
+		usleep(1000);
+	}
+	expect_data();
+}
+
+static void runs(const void *arg)
+{
+	(void)arg;
+	fill();
+	stay();
+}
+
+static pid_t start(const char *cg, void (*fn)(const void *arg))
+{
+	pid_t pid;
+
+	memset(shared, 0, sizeof(*shared));
+	pid = palloc_spawn(cg, fn, NULL);
+	wait_for(&shared->ready);
+	return pid;
+}
+
+static void stop(pid_t pid)
+{
+	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELEASE);
+	expect(palloc_reap(pid));
+	expect(palloc_lossless());
+}
+
+static const char *begin(const char *bins)
+{
+	const char *cg;
+
+	palloc_setup_mask(0xf000);
+	expect(palloc_keep(THP_ENABLED));
+	palloc_file_write(THP_ENABLED, "never", 5);
+	palloc_tidy_memory();
+	mem = palloc_map_pages(PAGES, 0);
+	cg = palloc_cg_new(NULL, "recolor");
+	expect(palloc_cg_bins(cg, bins) == 0);
+	return cg;
+}
+
+static void end(void)
+{
+	palloc_free(mem, PAGES);
+}
+
+/* What a run says of itself: at least @min pages, or just these. */
+static void recolor(const char *cg, long min, long max, long failed)
+{
+	char text[128];
+	long m = -1, f = -1;
+
+	expect(palloc_cg_write(cg, "palloc.recolor", "1") == 0);
+	expect(palloc_cg_read(cg, "palloc.recolor", text, sizeof(text)) > 0);
+	expect(sscanf(text, "moved %ld\nfailed %ld\n", &m, &f) == 2);
+	if (!expect(m >= min && m <= max && f == failed))
+		palloc_note("moved %ld of %ld to %ld, failed %ld of %ld", m, min, max,
+			    f, failed);
+}
+
+/* The rest of a process's memory is some more. */
+#define MORE	512
+
+static bool all_pure(pid_t pid, const char *list)
+{
+	static struct palloc_hist hist;
+	struct palloc_set set;
+	unsigned long wrong = 0;
+	unsigned int i;
+
+	memset(&hist, 0, sizeof(hist));
+	palloc_set_parse(&set, list);
+	palloc_count_all(pid, false, &hist);
+	for (i = 0; i < PALLOC_MAX_BINS; i++)
+		if (!palloc_set_has(&set, i))
+			wrong += hist.n[i];
+	if (wrong)
+		palloc_note("%lu of %lu pages outside %s", wrong, hist.pages, list);
+	return !wrong && hist.pages > PAGES;
+}
+
+static void test_bins(const void *arg)
+{
+	const char *cg = begin("0-3");
+	pid_t pid = start(cg, runs);
+
+	(void)arg;
+	expect(palloc_cg_reads(cg, "palloc.recolor", "moved 0\nfailed 0\n"));
+	expect(palloc_pure_pid(pid, mem, PAGES, "0-3"));
+	recolor(cg, 0, MORE, 0);
+	expect(palloc_cg_bins(cg, "8-11") == 0);
+	expect(palloc_pure_pid(pid, mem, PAGES, "0-3"));
+	recolor(cg, PAGES, PAGES + MORE, 0);
+	expect(palloc_pure_pid(pid, mem, PAGES, "8-11"));
+	expect(all_pure(pid, "8-11"));
+	recolor(cg, 0, 0, 0);
+	/* Half of the pages may stay. */
+	expect(palloc_cg_bins(cg, "10-13") == 0);
+	recolor(cg, PAGES / 2 - PAGES / 16, PAGES / 2 + PAGES / 16 + MORE / 2, 0);
+	expect(all_pure(pid, "10-13"));
+	/* Without bins every color is right. */
+	expect(palloc_cg_bins(cg, "\n") == 0);
+	recolor(cg, 0, 0, 0);
+	stop(pid);
+	end();
+}
+
+static void test_moved_in(const void *arg)
+{
+	const char *cg = begin("4-6");
+	pid_t pid = start(NULL, runs);
+
+	(void)arg;
+	expect(palloc_cg_move(cg, pid) == 0);
+	recolor(cg, PAGES / 2, PAGES + MORE, 0);
+	expect(palloc_pure_pid(pid, mem, PAGES, "4-6"));
+	expect(all_pure(pid, "4-6"));
+	stop(pid);
+	end();
+}
+
+/* It is for all below, too, but for nobody else. */
+static void test_below(const void *arg)
+{
+	const char *cg = begin("0-7"), *below = palloc_cg_new(cg, "below");
+	pid_t pid = start(below, runs);
+
+	(void)arg;
+	expect(palloc_cg_bins(below, "0-1") == 0);
+	recolor(cg, PAGES / 2, PAGES + MORE, 0);
+	expect(palloc_cg_reads(below, "palloc.recolor", "moved 0\nfailed 0\n"));
+	expect(palloc_pure_pid(pid, mem, PAGES, "0-1"));
+	expect(palloc_cg_bins(below, "2-3") == 0);
+	expect(palloc_cg_write(palloc_cg_new(NULL, "other"), "palloc.recolor", "1") == 0);
+	expect(palloc_pure_pid(pid, mem, PAGES, "0-1"));
+	stop(pid);
+	end();
+}
+
+static void test_disabled(const void *arg)
+{
+	const char *cg = begin("0-3");
+	pid_t pid = start(NULL, runs);
+
+	(void)arg;
+	expect(palloc_cg_move(cg, pid) == 0);
+	palloc_enable(false);
+	recolor(cg, 0, 0, 0);
+	palloc_enable(true);
+	recolor(cg, PAGES / 2, PAGES + MORE, 0);
+	expect(palloc_pure_pid(pid, mem, PAGES, "0-3"));
+	stop(pid);
+	end();
+}
+
+/* Nobody can have these pages elsewhere. */
+static void pins(const void *arg)
+{
+	struct iovec iov = { .iov_base = mem, .iov_len = PINNED * palloc_page_size };
+
+	(void)arg;
+	fill();
+	expect(pipe(shared->pipe) == 0);
+	expect(vmsplice(shared->pipe[1], &iov, 1, 0) == (ssize_t)iov.iov_len);
+	__atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
+	wait_for(&shared->stop);
+	close(shared->pipe[0]);
+	close(shared->pipe[1]);
+	shared->stop = 0;
+	stay();
+}
+
+static void test_pinned(const void *arg)
+{
+	const char *cg = begin("0-3");
+	pid_t pid = start(cg, pins);
+
+	(void)arg;
+	expect(palloc_cg_bins(cg, "4-7") == 0);
+	recolor(cg, PAGES - PINNED, PAGES - PINNED + MORE, PINNED);
+	expect(palloc_pure_pid(pid, mem, PINNED, "0-3"));
+	expect(palloc_pure_pid(pid, cell(PINNED), PAGES - PINNED, "4-7"));
+	shared->ready = 0;
+	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELEASE);
+	wait_for(&shared->ready);
+	recolor(cg, PINNED, PINNED + MORE, 0);
+	expect(all_pure(pid, "4-7"));
+	stop(pid);
+	end();
+}
+
+/* A process and its child have the same pages, and still do afterwards. */
+static __u64 *pfns;
+
+static void looks(void)
+{
+	size_t i;
+
+	for (i = 0; i < PAGES; i++)
+		pfns[i] = palloc_pfn(cell(i));
+}
+
+static void forks(const void *arg)
+{
+	unsigned long checked;
+	size_t i, same = 0;
+	pid_t pid;
+
+	(void)arg;
+	fill();
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		__atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
+		wait_for(&shared->stop);
+		expect(palloc_impure(0, mem, PAGES, "12-15", &checked) == 0);
+		expect(checked == PAGES);
+		expect_data();
+		looks();
+		_exit(palloc_exit_code());
+	}
+	wait_for(&shared->stop);
+	expect(palloc_reap(pid));
+	expect(palloc_impure(0, mem, PAGES, "12-15", &checked) == 0);
+	for (i = 0; i < PAGES; i++)
+		same += pfns[i] && pfns[i] == palloc_pfn(cell(i));
+	expect(same == PAGES);
+	expect_data();
+}
+
+static void test_shared(const void *arg)
+{
+	const char *cg = begin("0-3");
+	pid_t pid;
+
+	(void)arg;
+	pfns = mmap(NULL, PAGES * sizeof(*pfns), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid = start(cg, forks);
+	expect(palloc_cg_bins(cg, "12-15") == 0);
+	recolor(cg, PAGES, PAGES + 2 * MORE, 0);
+	stop(pid);
+	munmap(pfns, PAGES * sizeof(*pfns));
+	end();
+}
+
+/* Huge pages are split where they can't be of the colors, else moved as they are. */
+
+static bool are_huge(void)
+{
+	size_t i;
+
+	for (i = 0; i < PAGES; i += HUGE_BYTES / palloc_page_size)
+		if (!palloc_is_huge(cell(i)))
+			return false;
+	return true;
+}
+
+static void runs_huge(const void *arg)
+{
+	bool huge;
+
+	(void)arg;
+	madvise(mem, PAGES * palloc_page_size, MADV_HUGEPAGE);
+	fill();
+	huge = are_huge();
+	expect(huge);
+	stay();
+	shared->kept = are_huge();
+}
+
+static void begin_huge(const char *bins, const char **cg)
+{
+	size_t bytes = PAGES * palloc_page_size;
+	char *p;
+
+	*cg = begin(bins);
+	expect(palloc_file_write(THP_ENABLED, "madvise", 7) == 0);
+	palloc_free(mem, PAGES);
+	p = palloc_map_pages(PAGES + HUGE_BYTES / palloc_page_size, 0);
+	mem = (char *)(((uintptr_t)p + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1));
+	if (mem > p)
+		munmap(p, mem - p);
+	munmap(mem + bytes, p + HUGE_BYTES - mem);
+}
+
+static void test_huge_split(const void *arg)
+{
+	const char *cg;
+	pid_t pid;
+
+	(void)arg;
+	begin_huge("3-6", &cg);
+	pid = start(NULL, runs_huge);
+	expect(palloc_cg_move(cg, pid) == 0);
+	/* A quarter of a huge page's pages are right. */
+	recolor(cg, PAGES - PAGES / 4, PAGES - PAGES / 4 + MORE, 0);
+	expect(palloc_pure_pid(pid, mem, PAGES, "3-6"));
+	stop(pid);
+	expect(!shared->kept);
+	end();
+}
+
+static void test_huge_kept(const void *arg)
+{
+	const char *cg;
+	pid_t pid;
+
+	(void)arg;
+	begin_huge("1", &cg);
+	palloc_setup_mask(0x600000);
+	pid = start(NULL, runs_huge);
+	expect(palloc_cg_move(cg, pid) == 0);
+	recolor(cg, 0, PAGES + MORE, 0);
+	expect(palloc_cg_bins(cg, "2") == 0);
+	recolor(cg, PAGES, PAGES + MORE, 0);
+	expect(palloc_pure_pid(pid, mem, PAGES, "2"));
+	stop(pid);
+	expect(shared->kept);
+	end();
+}
+
+/* Pages of a file that only one process has mapped. */
+static __u64 file_pfn(const void *addr)
+{
+	__u64 entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+
+	expect(pread(fd, &entry, sizeof(entry), (uintptr_t)addr / palloc_page_size *
+		     sizeof(entry)) == sizeof(entry));
+	close(fd);
+	return entry & ((1ULL << 55) - 1);
+}
+
+static void test_file(const void *arg)
+{
+	const char *cg = begin("7");
+	unsigned int color_wrong = 0;
+	size_t i;
+	pid_t pid;
+	int fd;
+
+	(void)arg;
+	palloc_free(mem, PAGES);
+	fd = memfd_create("recolor", 0);
+	expect(ftruncate(fd, PAGES * palloc_page_size) == 0);
+	mem = mmap(NULL, PAGES * palloc_page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	pid = start(NULL, runs);
+	expect(palloc_cg_move(cg, pid) == 0);
+	recolor(cg, PAGES / 2, PAGES + MORE, 0);
+	stop(pid);
+	/* It is all that the child has left, and shows when it is mapped here. */
+	for (i = 0; i < PAGES; i++) {
+		(void)*(volatile __u64 *)cell(i);
+		color_wrong += palloc_color(&palloc_map, file_pfn(cell(i))) != 7;
+	}
+	expect(!color_wrong);
+	expect_data();
+	munmap(mem, PAGES * palloc_page_size);
+}
+
+static void test_cg_invalid(const void *arg)
+{
+	static const char * const bad[] = { "0\n", "2\n", "\n", "1 1\n", "-1\n", "now\n" };
+	const char *cg = begin("0-3");
+	unsigned int i;
+
+	(void)arg;
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		expect(palloc_cg_write(cg, "palloc.recolor", bad[i]) == -EINVAL);
+	recolor(cg, 0, 0, 0);
+	end();
+}
+
+/* prctl() */
+
+static long recolor_pid(unsigned long pid, struct palloc_recolor *r)
+{
+	return prctl(PR_PALLOC_RECOLOR, pid, r, 0, 0) ? -errno : 0;
+}
+
+static void test_region(const void *arg)
+{
+	struct palloc_recolor r = { 77, 77 };
+	char *p, *other;
+	__u64 pfn;
+
+	(void)arg;
+	begin("");
+	expect(palloc_set_colors("3") == 0);
+	p = palloc_alloc(PAGES, MAP_PALLOC);
+	other = palloc_alloc(1, 0);
+	pfn = palloc_pfn(other);
+	expect(palloc_set_colors("9-10") == 0);
+	expect(recolor_pid(0, &r) == 0);
+	expect(r.moved == PAGES && r.failed == 0);
+	expect(palloc_pure(p, PAGES, "9-10"));
+	expect(palloc_pfn(other) == pfn);
+	expect(recolor_pid(getpid(), &r) == 0);
+	expect(r.moved == 0 && r.failed == 0);
+	palloc_free(p, PAGES);
+	palloc_free(other, 1);
+	end();
+}
+
+static void region_child(const void *arg)
+{
+	(void)arg;
+	expect(palloc_set_colors("3") == 0);
+	mem = mmap(mem, PAGES * palloc_page_size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_PALLOC, -1, 0);
+	fill();
+	expect(palloc_set_colors("5") == 0);
+	stay();
+}
+
+static void test_other_process(const void *arg)
+{
+	struct palloc_recolor r;
+	pid_t pid;
+
+	(void)arg;
+	begin("");
+	pid = start(NULL, region_child);
+	expect(recolor_pid(pid, &r) == 0);
+	expect(r.moved == PAGES && r.failed == 0);
+	expect(palloc_pure_pid(pid, mem, PAGES, "5"));
+	stop(pid);
+	end();
+}
+
+static void drop(void)
+{
+	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	    setresuid(NOBODY, NOBODY, NOBODY))
+		palloc_bail("cannot drop privileges");
+}
+
+static void unprivileged(const void *arg)
+{
+	const pid_t *root = arg;
+	struct palloc_recolor r;
+	char *p;
+
+	drop();
+	expect(recolor_pid(*root, &r) == -EPERM);
+	expect(recolor_pid(1, &r) == -EPERM);
+	expect(palloc_set_colors("3") == 0);
+	p = palloc_alloc(PAGES, MAP_PALLOC);
+	expect(palloc_set_colors("4") == 0);
+	expect(recolor_pid(0, &r) == 0);
+	expect(r.moved == PAGES && r.failed == 0);
+	palloc_free(p, PAGES);
+}
+
+static void test_errors(const void *arg)
+{
+	struct palloc_recolor r;
+	pid_t pid, self = getpid();
+
+	(void)arg;
+	begin("");
+	expect(recolor_pid(0x3fffffff, &r) == -ESRCH);
+	expect(recolor_pid(1UL << 32, &r) == -ESRCH);
+	expect(recolor_pid(-1UL, &r) == -ESRCH);
+	/* A kernel thread has no memory. */
+	expect(recolor_pid(2, &r) == -EINVAL);
+	expect(recolor_pid(0, NULL) == -EFAULT);
+	expect(recolor_pid(0, (void *)-4096L) == -EFAULT);
+	expect(prctl(PR_PALLOC_RECOLOR, 0, &r, 1, 0) == -1 && errno == EINVAL);
+	expect(prctl(PR_PALLOC_RECOLOR, 0, &r, 0, 1) == -1 && errno == EINVAL);
+	pid = palloc_spawn(NULL, unprivileged, &self);
+	expect(palloc_reap(pid));
+	end();
+}
+
+/* Interrupted again and again, in the end it has moved each page once. */
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+static void test_interrupted(const void *arg)
+{
+	struct sigaction sa = { .sa_handler = on_alarm }, old;
+	unsigned int calls = 0, interrupts = 0;
+	struct palloc_recolor r;
+	size_t moved = 0;
+	char *p;
+	long ret;
+
+	(void)arg;
+	begin("");
+	expect(palloc_set_colors("3") == 0);
+	p = palloc_alloc(4 * PAGES, MAP_PALLOC);
+	/* That a process is just exiting would be in the way. */
+	madvise(p, 4 * PAGES * palloc_page_size, MADV_DONTFORK);
+	expect(palloc_set_colors("9") == 0);
+	sigaction(SIGVTALRM, &sa, &old);
+	do {
+		pid_t pid = fork();
+
+		if (!pid) {
+			usleep(1000 * (1 + calls % 8));
+			kill(getppid(), SIGVTALRM);
+			_exit(0);
+		}
+		ret = recolor_pid(0, &r);
+		moved += r.moved;
+		interrupts += ret == -EINTR;
+		calls++;
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	} while (ret == -EINTR && calls < 1000);
+	sigaction(SIGVTALRM, &old, NULL);
+	palloc_note("%u calls, %u interrupted", calls, interrupts);
+	expect(ret == 0);
+	expect(moved >= 4 * PAGES);
+	expect(palloc_pure(p, 4 * PAGES, "9"));
+	palloc_free(p, 4 * PAGES);
+	end();
+}
+
+static const struct palloc_test tests[] = {
+	{ "palloc.recolor: the bins have changed", test_bins, NULL },
+	{ "palloc.recolor: a program was moved in", test_moved_in, NULL },
+	{ "palloc.recolor: groups below", test_below, NULL },
+	{ "palloc.recolor: palloc is disabled", test_disabled, NULL },
+	{ "palloc.recolor: pinned pages", test_pinned, NULL },
+	{ "palloc.recolor: pages shared after fork", test_shared, NULL },
+	{ "palloc.recolor: huge pages are split", test_huge_split, NULL },
+	{ "palloc.recolor: huge pages are kept", test_huge_kept, NULL },
+	{ "palloc.recolor: pages of a file", test_file, NULL },
+	{ "palloc.recolor: what is not understood", test_cg_invalid, NULL },
+	{ "PR_PALLOC_RECOLOR: regions", test_region, NULL },
+	{ "PR_PALLOC_RECOLOR: of another process", test_other_process, NULL },
+	{ "PR_PALLOC_RECOLOR: errors and privileges", test_errors, NULL },
+	{ "PR_PALLOC_RECOLOR: interrupted", test_interrupted, NULL },
+};
+
+int main(void)
+{
+	ksft_print_header();
+	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
+	shared = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		palloc_bail("mmap: %s", strerror(errno));
+	palloc_run_tests(tests, ARRAY_SIZE(tests));
+}
