@@ -197,8 +197,8 @@ static long huge_blocks(void)
 	while (f && fgets(line, sizeof(line), f)) {
 		int n = 0;
 
-		for (word = strtok_r(line, " \n", &save); word;
-		     word = strtok_r(NULL, " \n", &save))
+		for (word = strtok_r(line, "\n ", &save); word;
+		     word = strtok_r(NULL, "\n ", &save))
 			if (n++ >= 4 + 9)
 				sum += strtol(word, NULL, 10) << (n - 1 - 4 - 9);
 	}
@@ -357,7 +357,7 @@ static void hinted(const void *arg)
 	do {
 		for (k = 0; k < ARRAY_SIZE(parts); k++)
 			for (i = 0; i < pages; i++)
-				(void)*(volatile __u64 *)cell(parts[k].p, i);
+				(void)__atomic_load_n(cell(parts[k].p, i), __ATOMIC_RELAXED);
 		there = 0;
 		for (k = 0; k < ARRAY_SIZE(parts); k++)
 			for (i = 0; i < pages; i++)

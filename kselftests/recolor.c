@@ -134,7 +134,7 @@ static void end(void)
 }
 
 /* What a run says of itself: at least @min pages, or just these. */
-static void recolor(const char *cg, long min, long max, long failed)
+static void recolor_now(const char *cg, long min, long max, long failed)
 {
 	char text[128];
 	long m = -1, f = -1;
@@ -176,20 +176,20 @@ static void test_bins(const void *arg)
 	(void)arg;
 	expect(palloc_cg_reads(cg, "palloc.recolor", "moved 0\nfailed 0\n"));
 	expect(palloc_pure_pid(pid, mem, PAGES, "0-3"));
-	recolor(cg, 0, MORE, 0);
+	recolor_now(cg, 0, MORE, 0);
 	expect(palloc_cg_bins(cg, "8-11") == 0);
 	expect(palloc_pure_pid(pid, mem, PAGES, "0-3"));
-	recolor(cg, PAGES, PAGES + MORE, 0);
+	recolor_now(cg, PAGES, PAGES + MORE, 0);
 	expect(palloc_pure_pid(pid, mem, PAGES, "8-11"));
 	expect(all_pure(pid, "8-11"));
-	recolor(cg, 0, 0, 0);
+	recolor_now(cg, 0, 0, 0);
 	/* Half of the pages may stay. */
 	expect(palloc_cg_bins(cg, "10-13") == 0);
-	recolor(cg, PAGES / 2 - PAGES / 16, PAGES / 2 + PAGES / 16 + MORE / 2, 0);
+	recolor_now(cg, PAGES / 2 - PAGES / 16, PAGES / 2 + PAGES / 16 + MORE / 2, 0);
 	expect(all_pure(pid, "10-13"));
 	/* Without bins every color is right. */
 	expect(palloc_cg_bins(cg, "\n") == 0);
-	recolor(cg, 0, 0, 0);
+	recolor_now(cg, 0, 0, 0);
 	stop(pid);
 	end();
 }
@@ -201,7 +201,7 @@ static void test_moved_in(const void *arg)
 
 	(void)arg;
 	expect(palloc_cg_move(cg, pid) == 0);
-	recolor(cg, PAGES / 2, PAGES + MORE, 0);
+	recolor_now(cg, PAGES / 2, PAGES + MORE, 0);
 	expect(palloc_pure_pid(pid, mem, PAGES, "4-6"));
 	expect(all_pure(pid, "4-6"));
 	stop(pid);
@@ -216,7 +216,7 @@ static void test_below(const void *arg)
 
 	(void)arg;
 	expect(palloc_cg_bins(below, "0-1") == 0);
-	recolor(cg, PAGES / 2, PAGES + MORE, 0);
+	recolor_now(cg, PAGES / 2, PAGES + MORE, 0);
 	expect(palloc_cg_reads(below, "palloc.recolor", "moved 0\nfailed 0\n"));
 	expect(palloc_pure_pid(pid, mem, PAGES, "0-1"));
 	expect(palloc_cg_bins(below, "2-3") == 0);
@@ -234,9 +234,9 @@ static void test_disabled(const void *arg)
 	(void)arg;
 	expect(palloc_cg_move(cg, pid) == 0);
 	palloc_enable(false);
-	recolor(cg, 0, 0, 0);
+	recolor_now(cg, 0, 0, 0);
 	palloc_enable(true);
-	recolor(cg, PAGES / 2, PAGES + MORE, 0);
+	recolor_now(cg, PAGES / 2, PAGES + MORE, 0);
 	expect(palloc_pure_pid(pid, mem, PAGES, "0-3"));
 	stop(pid);
 	end();
@@ -266,13 +266,13 @@ static void test_pinned(const void *arg)
 
 	(void)arg;
 	expect(palloc_cg_bins(cg, "4-7") == 0);
-	recolor(cg, PAGES - PINNED, PAGES - PINNED + MORE, PINNED);
+	recolor_now(cg, PAGES - PINNED, PAGES - PINNED + MORE, PINNED);
 	expect(palloc_pure_pid(pid, mem, PINNED, "0-3"));
 	expect(palloc_pure_pid(pid, cell(PINNED), PAGES - PINNED, "4-7"));
 	shared->ready = 0;
 	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELEASE);
 	wait_for(&shared->ready);
-	recolor(cg, PINNED, PINNED + MORE, 0);
+	recolor_now(cg, PINNED, PINNED + MORE, 0);
 	expect(all_pure(pid, "4-7"));
 	stop(pid);
 	end();
@@ -327,7 +327,7 @@ static void test_shared(const void *arg)
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid = start(cg, forks);
 	expect(palloc_cg_bins(cg, "12-15") == 0);
-	recolor(cg, PAGES, PAGES + 2 * MORE, 0);
+	recolor_now(cg, PAGES, PAGES + 2 * MORE, 0);
 	stop(pid);
 	munmap(pfns, PAGES * sizeof(*pfns));
 	end();
@@ -383,7 +383,7 @@ static void test_huge_split(const void *arg)
 	pid = start(NULL, runs_huge);
 	expect(palloc_cg_move(cg, pid) == 0);
 	/* A quarter of a huge page's pages are right. */
-	recolor(cg, PAGES - PAGES / 4, PAGES - PAGES / 4 + MORE, 0);
+	recolor_now(cg, PAGES - PAGES / 4, PAGES - PAGES / 4 + MORE, 0);
 	expect(palloc_pure_pid(pid, mem, PAGES, "3-6"));
 	stop(pid);
 	expect(!shared->kept);
@@ -400,9 +400,9 @@ static void test_huge_kept(const void *arg)
 	palloc_setup_mask(0x600000);
 	pid = start(NULL, runs_huge);
 	expect(palloc_cg_move(cg, pid) == 0);
-	recolor(cg, 0, PAGES + MORE, 0);
+	recolor_now(cg, 0, PAGES + MORE, 0);
 	expect(palloc_cg_bins(cg, "2") == 0);
-	recolor(cg, PAGES, PAGES + MORE, 0);
+	recolor_now(cg, PAGES, PAGES + MORE, 0);
 	expect(palloc_pure_pid(pid, mem, PAGES, "2"));
 	stop(pid);
 	expect(shared->kept);
@@ -437,11 +437,11 @@ static void test_file(const void *arg)
 	close(fd);
 	pid = start(NULL, runs);
 	expect(palloc_cg_move(cg, pid) == 0);
-	recolor(cg, PAGES / 2, PAGES + MORE, 0);
+	recolor_now(cg, PAGES / 2, PAGES + MORE, 0);
 	stop(pid);
 	/* It is all that the child has left, and shows when it is mapped here. */
 	for (i = 0; i < PAGES; i++) {
-		(void)*(volatile __u64 *)cell(i);
+		(void)__atomic_load_n(cell(i), __ATOMIC_RELAXED);
 		color_wrong += palloc_color(&palloc_map, file_pfn(cell(i))) != 7;
 	}
 	expect(!color_wrong);
@@ -458,7 +458,7 @@ static void test_cg_invalid(const void *arg)
 	(void)arg;
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		expect(palloc_cg_write(cg, "palloc.recolor", bad[i]) == -EINVAL);
-	recolor(cg, 0, 0, 0);
+	recolor_now(cg, 0, 0, 0);
 	end();
 }
 
@@ -523,7 +523,7 @@ static void drop(void)
 {
 	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
 	    setresuid(NOBODY, NOBODY, NOBODY))
-		palloc_bail("cannot drop privileges");
+		palloc_bail("cannot give up privileges");
 }
 
 static void unprivileged(const void *arg)
