@@ -178,7 +178,7 @@ static void test_added(const void *arg)
 	expect(palloc_file_read(MEMORY "/block_size_bytes", text, sizeof(text)) > 0);
 	size = strtoull(text, NULL, 16);
 	block = from / size;
-	start(true);
+	start(false);
 	snprintf(text, sizeof(text), "0x%llx", from);
 	expect(palloc_file_write(MEMORY "/probe", text, strlen(text)) == 0);
 	for (round = 0; round < ROUNDS; round++) {
