@@ -206,6 +206,22 @@ test_copies_match() {
 	done
 }
 
+# The tests that the table of paths names exist: whole, or, as those of remote are,
+# put together of the name of a method and that of a kind
+test_paths_name_tests() {
+	local line program name part n=0
+	grep -o '[a-z_]*: "[^"]*"$' "$top/Documentation/design.rst" >named
+	while IFS= read -r line; do
+		program=$top/kselftests/${line%%:*}.c name=${line#*: }
+		n=$((n + 1))
+		if grep -qF "{ $name," "$program"; then continue; fi
+		for part in "${name%%: *}\"" "\"${name#*: }"; do
+			grep -qF "{ $part," "$program" || { echo "no test: $line" && false; }
+		done
+	done <named
+	((n > 0))
+}
+
 # checkpatch keeps a cache in the current folder, hence not from the tree
 test_checkpatch() {
 	local p bad=
