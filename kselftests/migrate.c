@@ -3,12 +3,14 @@
  * Proves that a page that replaces another has a color of its owner: whatever
  * moves pages about, compaction, soft offlining, a node that is asked for with
  * mbind(), move_pages() or migrate_pages(), or a NUMA hint, all of a colored
- * cgroup's and region's pages keep to their colors, and their data. And that
+ * cgroup's and region's pages keep to their colors, and their data; huge pages
+ * stay such, or are split where they can't have the colors. And that
  * compaction stays of use where half of the memory is colored.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,8 @@
 #define SCAN		"/sys/kernel/debug/sched/numa_balancing"
 #define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define NODE1		"/sys/devices/system/node/node1"
+#define TIERS		"/sys/devices/virtual/memory_tiering/memory_tier*/nodelist"
+#define DEMOTION	"/sys/kernel/mm/numa/demotion_enabled"
 
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE	101
@@ -32,6 +36,8 @@
 #define MPOL_MF_MOVE	2
 
 #define PAGES		8192
+#define HUGE_SIZE	(2UL << 20)
+#define THP_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
 #define COMPACTED	(128UL << 10)
 #define BINS		"0-5"
 #define REGION		"7-9"
@@ -47,6 +53,11 @@ static struct part {
 	{ REGION, MAP_PALLOC, NULL, NULL },
 };
 
+static char *aligned(char *p)
+{
+	return (char *)(((uintptr_t)p + HUGE_SIZE - 1) & -HUGE_SIZE);
+}
+
 static __u64 *cell(char *p, size_t i)
 {
 	return (__u64 *)(p + i * palloc_page_size);
@@ -58,11 +69,11 @@ static void fill(size_t pages, unsigned int keep, unsigned int of)
 	unsigned int k;
 	size_t i;
 
-	expect(palloc_set_colors(REGION) == 0);
 	for (k = 0; k < ARRAY_SIZE(parts); k++) {
 		struct part *part = &parts[k];
 
-		part->p = palloc_map_pages(pages, part->flags);
+		part->p = aligned(palloc_map_pages(pages + HUGE_SIZE / palloc_page_size,
+						   part->flags));
 		part->pfn = calloc(pages, sizeof(*part->pfn));
 		for (i = 0; i < pages; i++)
 			*cell(part->p, i) = i ^ k;
@@ -103,6 +114,7 @@ static void compacted(const void *arg)
 	size_t moved;
 
 	(void)arg;
+	expect(palloc_set_colors(REGION) == 0);
 	fill(PAGES, 1, 3);
 	expect(moved_well(PAGES) == 0);
 	expect(palloc_file_write(COMPACT, "1", 1) == 0);
@@ -111,13 +123,21 @@ static void compacted(const void *arg)
 	expect(moved);
 }
 
+static void unpoison(__u64 pfn)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%#llx", (unsigned long long)pfn);
+	expect(palloc_file_write(UNPOISON, text, strlen(text)) == 0);
+}
+
 static void soft_offlined(const void *arg)
 {
 	__u64 bad[2 * 8];
 	unsigned int k, i, n = 0;
-	char text[32];
 
 	(void)arg;
+	expect(palloc_set_colors(REGION) == 0);
 	fill(64, 1, 1);
 	for (k = 0; k < ARRAY_SIZE(parts); k++)
 		for (i = 0; i < 8; i++) {
@@ -126,10 +146,41 @@ static void soft_offlined(const void *arg)
 				       MADV_SOFT_OFFLINE) == 0);
 		}
 	expect(moved_well(64) == n);
-	while (n--) {
-		snprintf(text, sizeof(text), "%#llx", (unsigned long long)bad[n]);
-		expect(palloc_file_write(UNPOISON, text, strlen(text)) == 0);
+	while (n--)
+		unpoison(bad[n]);
+}
+
+/* Pages that nobody owns, and that were brought in by who has colors no more. */
+static void soft_offlined_file(const void *arg)
+{
+	const size_t pages = 64, n = 16;
+	size_t i, moved = 0, same = 0;
+	int fd = memfd_create("migrate", MFD_CLOEXEC);
+	__u64 pfn[64];
+	char *p;
+
+	(void)arg;
+	if (fd < 0 || ftruncate(fd, pages * palloc_page_size))
+		palloc_bail("memfd: %s", strerror(errno));
+	p = mmap(NULL, pages * palloc_page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	palloc_touch(p, pages);
+	expect(palloc_pure_any(p, pages, BINS));
+	for (i = 0; i < pages; i++)
+		pfn[i] = palloc_any_pfn(cell(p, i));
+	expect(palloc_cg_move(palloc_cg_root(), 0) == 0);
+	for (i = 0; i < n; i++)
+		expect(madvise(cell(p, 3 * i), palloc_page_size, MADV_SOFT_OFFLINE) == 0);
+	palloc_touch(p, pages);
+	for (i = 0; i < pages; i++) {
+		__u64 now = palloc_any_pfn(cell(p, i));
+
+		moved += now != pfn[i];
+		same += palloc_color(&palloc_map, now) == palloc_color(&palloc_map, pfn[i]);
 	}
+	expect(moved == n);
+	expect(same == pages);
+	for (i = 0; i < n; i++)
+		unpoison(pfn[3 * i]);
 }
 
 /*
@@ -348,6 +399,7 @@ static void hinted(const void *arg)
 	(void)arg;
 	palloc_pin(0);
 	expect(syscall(__NR_getcpu, &cpu, &node, NULL) == 0);
+	expect(palloc_set_colors(REGION) == 0);
 	fill(pages, 1, 1);
 	moves_pages(pages, !node);
 	for (k = 0; k < ARRAY_SIZE(parts); k++)
@@ -368,18 +420,100 @@ static void hinted(const void *arg)
 	expect(moved_well(pages) >= there);
 }
 
+/* A node of the fastest of several tiers of memory, or -1 if there is but one. */
+static int fast_node(void)
+{
+	int node = -1, best = 0, tier;
+	char text[64];
+	size_t i;
+	glob_t g;
+
+	if (glob(TIERS, 0, NULL, &g))
+		return -1;
+	for (i = 0; i < g.gl_pathc; i++) {
+		tier = atoi(g.gl_pathv[i] + strlen(TIERS) - strlen("*/nodelist"));
+		if (palloc_file_read(g.gl_pathv[i], text, sizeof(text)) > 0 &&
+		    (node < 0 || tier < best)) {
+			best = tier;
+			node = atoi(text);
+		}
+	}
+	if (g.gl_pathc < 2)
+		node = -1;
+	globfree(&g);
+	return node;
+}
+
+/* Reclaim has pages go to slower memory, where there is some. */
+static void demoted(const void *arg)
+{
+	const size_t pages = 1024;
+	int fast = fast_node();
+	struct timespec start;
+	size_t i, slow;
+	unsigned int k;
+
+	(void)arg;
+	expect(palloc_set_colors(REGION) == 0);
+	fill(pages, 1, 1);
+	moves_pages(pages, fast);
+	for (k = 0; k < ARRAY_SIZE(parts); k++)
+		for (i = 0; i < pages; i++)
+			parts[k].pfn[i] = palloc_pfn(cell(parts[k].p, i));
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		palloc_cg_write(palloc_cg_root(), "memory.reclaim", "16M");
+		slow = 0;
+		for (k = 0; k < ARRAY_SIZE(parts); k++)
+			for (i = 0; i < pages; i++)
+				slow += page_node(cell(parts[k].p, i)) != fast;
+	} while (slow < pages && !seconds_since(&start, 30));
+	palloc_note("%zu of %zu pages on slower nodes", slow, 2 * pages);
+	expect(slow);
+	expect(moved_well(pages) >= slow);
+}
+
+/* How many of the parts' huge pages are. */
+static size_t count_huge(size_t pages)
+{
+	size_t n = 0, i;
+	unsigned int k;
+
+	for (k = 0; k < ARRAY_SIZE(parts); k++)
+		for (i = 0; i < pages; i += HUGE_SIZE / palloc_page_size)
+			n += palloc_is_huge(cell(parts[k].p, i));
+	return n;
+}
+
+/* What is moved between nodes, and how. */
+struct between {
+	void (*move)(size_t pages, int node);
+	__u64 mask;
+	bool huge;		/* huge pages, of which each may have one color ... */
+	const char *before;	/* ... or which were there before they had any */
+};
+
 static void between_nodes(const void *arg)
 {
-	void (*move)(size_t pages, int node) = *(void (* const *)(size_t, int))arg;
-	const size_t pages = 1024;
+	const struct between *b = arg;
+	const size_t pages = 1024, huge = 2 * pages * palloc_page_size / HUGE_SIZE;
 	unsigned int k, round;
 	size_t i, moved, there;
 
+	/* All pages are on one node at first, as huge pages stay that need not move. */
+	palloc_pin(0);
+	if (!b->before)
+		expect(palloc_set_colors(REGION) == 0);
 	fill(pages, 1, 1);
+	expect(count_huge(pages) == (b->huge ? huge : 0));
+	if (b->before) {
+		expect(palloc_set_colors(REGION) == 0);
+		expect(palloc_cg_move(b->before, 0) == 0);
+	}
 	for (round = 0; round < 4; round++) {
 		int node = !page_node(cell(parts[0].p, 0));
 
-		move(pages, node);
+		b->move(pages, node);
 		moved = moved_well(pages);
 		there = 0;
 		for (k = 0; k < ARRAY_SIZE(parts); k++)
@@ -388,39 +522,47 @@ static void between_nodes(const void *arg)
 		palloc_note("node %d: %zu of %zu pages there, %zu elsewhere than at first",
 			    node, there, 2 * pages, moved);
 		expect(there == 2 * pages);
+		expect(count_huge(pages) == (b->huge && !b->before ? huge : 0));
 	}
 }
 
-static void run(const void *arg)
+static const char *begin(__u64 mask)
 {
-	void (*fn)(const void *arg) = *(void (* const *)(const void *))arg;
 	const char *cg;
 
-	palloc_setup_mask(0xf000);
+	palloc_setup_mask(mask);
 	cg = palloc_cg_new(NULL, "migrate");
 	expect(palloc_cg_bins(cg, BINS) == 0);
-	palloc_file_write("/sys/kernel/mm/transparent_hugepage/enabled", "always", 6);
+	expect(palloc_keep(THP_ENABLED));
+	palloc_file_write(THP_ENABLED, "always", 6);
 	palloc_tidy_memory();
-	expect(palloc_run_in(cg, fn, NULL));
+	return cg;
+}
+
+static void end(void)
+{
 	expect(palloc_fallbacks() == 0);
 	palloc_tidy_memory();
 	expect(palloc_lossless());
 }
 
-static void (*mover)(size_t pages, int node);
-
-static void nodes_child(const void *arg)
+static void run(const void *arg)
 {
-	(void)arg;
-	between_nodes(&mover);
-}
+	void (*fn)(const void *arg) = *(void (* const *)(const void *))arg;
 
-static void (* const nodes_fn)(const void *arg) = nodes_child;
+	expect(palloc_run_in(begin(0xf000), fn, NULL));
+	end();
+}
 
 static void test_nodes(const void *arg)
 {
-	mover = *(void (* const *)(size_t, int))arg;
-	run(&nodes_fn);
+	struct between b = *(const struct between *)arg;
+	const char *cg = begin(b.mask);
+
+	if (b.before)
+		b.before = cg;
+	expect(palloc_run_in(b.before ? NULL : cg, between_nodes, &b));
+	end();
 }
 
 static void test_hints(const void *arg)
@@ -440,22 +582,46 @@ static void test_hints(const void *arg)
 	run(arg);
 }
 
+static void test_demotion(const void *arg)
+{
+	expect(palloc_keep(DEMOTION));
+	expect(palloc_file_write(DEMOTION, "1", 1) == 0);
+	run(arg);
+}
+
+static void (* const demoted_fn)(const void *arg) = demoted;
 static void (* const compacted_fn)(const void *arg) = compacted;
 static void (* const soft_offlined_fn)(const void *arg) = soft_offlined;
-static void (* const mbind_fn)(size_t pages, int node) = mbinds;
-static void (* const move_pages_fn)(size_t pages, int node) = moves_pages;
-static void (* const migrate_pages_fn)(size_t pages, int node) = migrates_pages;
+static void (* const soft_offlined_file_fn)(const void *arg) = soft_offlined_file;
+static const struct between by_mbind = { mbinds, 0xf000, false, NULL };
+static const struct between by_move_pages = { moves_pages, 0xf000, false, NULL };
+static const struct between by_migrate_pages = { migrates_pages, 0xf000, false, NULL };
+static const struct between huge_mbind = { mbinds, 0x1e00000, true, NULL };
+static const struct between huge_move_pages = { moves_pages, 0x1e00000, true, NULL };
+static const struct between huge_migrate_pages = { migrates_pages, 0x1e00000, true, NULL };
+static const struct between split_mbind = { mbinds, 0xf000, true, "" };
+static const struct between split_move_pages = { moves_pages, 0xf000, true, "" };
+static const struct between split_migrate_pages = { migrates_pages, 0xf000, true, "" };
 static void (* const hinted_fn)(const void *arg) = hinted;
 
 static const struct palloc_test tests[] = {
 	{ "compaction", run, &compacted_fn },
 	{ "compaction where half of the memory is colored", test_effective, NULL },
 	{ "MADV_SOFT_OFFLINE", run, &soft_offlined_fn },
+	{ "MADV_SOFT_OFFLINE of a file's pages", run, &soft_offlined_file_fn },
 	/* Where there are two nodes, as with numa=fake=2 */
-	{ "mbind with MPOL_MF_MOVE", test_nodes, &mbind_fn },
-	{ "move_pages", test_nodes, &move_pages_fn },
-	{ "migrate_pages", test_nodes, &migrate_pages_fn },
+	{ "mbind with MPOL_MF_MOVE", test_nodes, &by_mbind },
+	{ "move_pages", test_nodes, &by_move_pages },
+	{ "migrate_pages", test_nodes, &by_migrate_pages },
+	{ "mbind of huge pages", test_nodes, &huge_mbind },
+	{ "move_pages of huge pages", test_nodes, &huge_move_pages },
+	{ "migrate_pages of huge pages", test_nodes, &huge_migrate_pages },
+	{ "mbind of huge pages to be split", test_nodes, &split_mbind },
+	{ "move_pages of huge pages to be split", test_nodes, &split_move_pages },
+	{ "migrate_pages of huge pages to be split", test_nodes, &split_migrate_pages },
 	{ "NUMA hints", test_hints, &hinted_fn },
+	/* Where there are two tiers of memory */
+	{ "demotion", test_demotion, &demoted_fn },
 };
 
 int main(void)
@@ -468,7 +634,9 @@ int main(void)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		palloc_bail("mmap: %s", strerror(errno));
+	if (fast_node() < 0)
+		n--;
 	if (access(NODE1, F_OK))
-		n -= 4;
+		n -= 10;
 	palloc_run_tests(tests, n);
 }

@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
@@ -363,6 +365,60 @@ static void test_shmem(const void *arg)
 	expect(umount(dir) == 0);
 }
 
+/* Whoever answers the page faults of a mapping, the colors are those of its owner. */
+struct fault {
+	int uffd;
+	char *p;
+};
+
+static void answers(const void *arg)
+{
+	const struct fault *f = arg;
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)f->p,
+		.src = (uintptr_t)palloc_alloc(PAGES, 0),
+		.len = PAGES * palloc_page_size,
+	};
+
+	expect(!ioctl(f->uffd, UFFDIO_COPY, &copy) && copy.copy == (__s64)copy.len);
+}
+
+static void is_answered(const void *arg)
+{
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	const char *const by[] = { palloc_cg_root(), arg };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(by); i++) {
+		struct fault f = { .uffd = syscall(__NR_userfaultfd, O_CLOEXEC) };
+		struct uffdio_api api = { .api = UFFD_API };
+
+		f.p = mmap(NULL, PAGES * palloc_page_size, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (f.uffd < 0 || f.p == MAP_FAILED || ioctl(f.uffd, UFFDIO_API, &api))
+			palloc_bail("userfaultfd: %s", strerror(errno));
+		reg.range.start = (uintptr_t)f.p;
+		reg.range.len = PAGES * palloc_page_size;
+		if (ioctl(f.uffd, UFFDIO_REGISTER, &reg))
+			palloc_bail("UFFDIO_REGISTER: %s", strerror(errno));
+		expect(palloc_run_in(by[i], answers, &f));
+		close(f.uffd);
+		expect(palloc_pure_any(f.p, PAGES, BINS));
+	}
+}
+
+static void test_uffd(const void *arg)
+{
+	const char *other;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	other = palloc_cg_new(NULL, "other");
+	expect(palloc_cg_bins(other, "12-15") == 0);
+	expect(palloc_run_in(colored_cg(), is_answered, other));
+	expect(palloc_fallbacks() == 0);
+}
+
 /* Moves where there are no pages for it, and touches shared memory there. */
 static void fails_never(const void *arg)
 {
@@ -604,6 +660,7 @@ static const struct palloc_test tests[] = {
 	{ "a file system on a disk", test_disk, NULL },
 	{ "a file larger than the color", test_large, NULL },
 	{ "tmpfs and shared memory", test_shmem, NULL },
+	{ "UFFDIO_COPY into shared memory", test_uffd, NULL },
 	{ "shared memory of a strict cgroup whose color runs out", test_runs_out, NULL },
 	{ "a shared region whose color runs out", test_region_runs_out, NULL },
 	{ "a shared region and fork", test_region, NULL },

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -1063,6 +1064,28 @@ long palloc_cg_event(const char *cg, const char *key)
 
 	snprintf(path, sizeof(path), "%s/palloc.events", cg);
 	return keyed(path, key);
+}
+
+/* For palloc_notified(): read, so that only changes from now on count. */
+int palloc_cg_open_events(const char *cg)
+{
+	char path[PATH_MAX + 64], buf[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/palloc.events", cg);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, buf, sizeof(buf)) <= 0)
+		palloc_bail("%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* Whether a file is said to have changed, which may take a moment. */
+bool palloc_notified(int fd, bool want)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLPRI };
+	int ret = poll(&pfd, 1, want ? 10000 : 0);
+
+	return want ? ret == 1 && (pfd.revents & POLLPRI) : !ret;
 }
 
 /* pid 0 is the caller. */

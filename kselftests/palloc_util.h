@@ -168,6 +168,8 @@ ssize_t palloc_cg_read(const char *cg, const char *file, char *buf, size_t size)
 bool palloc_cg_reads(const char *cg, const char *file, const char *want);
 int palloc_cg_bins(const char *cg, const char *list);
 long palloc_cg_event(const char *cg, const char *key);
+int palloc_cg_open_events(const char *cg);
+bool palloc_notified(int fd, bool want);
 int palloc_cg_move(const char *cg, pid_t pid);
 
 /* Children. Each ends with its parent, so that none is left behind. */

@@ -9,7 +9,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -111,7 +110,7 @@ static void test_events_file(const void *arg)
 	const char *cg = palloc_cg_new(NULL, "events");
 
 	(void)arg;
-	expect(palloc_cg_reads(cg, "palloc.events", "fallback 0\nfailed 0\n"));
+	expect(palloc_cg_reads(cg, "palloc.events", "fallback 0\nfailed 0\nrecolor_failed 0\n"));
 	expect(palloc_cg_write(cg, "palloc.events", "0") < 0);
 }
 
@@ -950,28 +949,6 @@ static void test_unreachable(const void *arg)
 	expect(palloc_run_in(NULL, unreachable, NULL));
 }
 
-/* Notification */
-
-static bool notified(int fd, bool want)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLPRI };
-	int ret = poll(&pfd, 1, want ? 60000 : 0);
-
-	return want ? ret == 1 && (pfd.revents & POLLPRI) : !ret;
-}
-
-static int open_events(const char *cg)
-{
-	char path[4096], buf[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/palloc.events", cg);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, buf, sizeof(buf)) <= 0)
-		palloc_bail("palloc.events: %s", strerror(errno));
-	return fd;
-}
-
 static void test_notify(const void *arg)
 {
 	const char *top, *cg, *sibling;
@@ -983,15 +960,15 @@ static void test_notify(const void *arg)
 	top = palloc_cg_new(NULL, "top");
 	cg = strict_group(top, "cg");
 	sibling = strict_group(top, "sibling");
-	fd[0] = open_events(cg);
-	fd[1] = open_events(top);
-	fd[2] = open_events(sibling);
+	fd[0] = palloc_cg_open_events(cg);
+	fd[1] = palloc_cg_open_events(top);
+	fd[2] = palloc_cg_open_events(sibling);
 	for (i = 0; i < 3; i++)
-		expect(notified(fd[i], false));
+		expect(palloc_notified(fd[i], false));
 	expect(palloc_run_in(cg, not_all_of_it, &flags));
-	expect(notified(fd[0], true));
-	expect(notified(fd[1], true));
-	expect(notified(fd[2], false));
+	expect(palloc_notified(fd[0], true));
+	expect(palloc_notified(fd[1], true));
+	expect(palloc_notified(fd[2], false));
 	for (i = 0; i < 3; i++)
 		close(fd[i]);
 }

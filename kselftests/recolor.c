@@ -259,20 +259,47 @@ static void pins(const void *arg)
 	stay();
 }
 
+static long recolor_pid(unsigned long pid, struct palloc_recolor *r)
+{
+	return prctl(PR_PALLOC_RECOLOR, pid, r, 0, 0) ? -errno : 0;
+}
+
 static void test_pinned(const void *arg)
 {
-	const char *cg = begin("0-3");
-	pid_t pid = start(cg, pins);
+	const char *cg = begin("0-3"), *below = palloc_cg_new(cg, "below");
+	const char *beside = palloc_cg_new(cg, "beside");
+	const char *const groups[] = { cg, below, beside };
+	pid_t pid = start(below, pins);
+	struct palloc_recolor r;
+	int fd[3], i;
 
 	(void)arg;
+	for (i = 0; i < 3; i++)
+		fd[i] = palloc_cg_open_events(groups[i]);
 	expect(palloc_cg_bins(cg, "4-7") == 0);
 	recolor_now(cg, PAGES - PINNED, PAGES - PINNED + MORE, PINNED);
+	for (i = 0; i < 3; i++) {
+		long want = groups[i] == beside ? 0 : PINNED;
+
+		expect(palloc_cg_event(groups[i], "recolor_failed") == want);
+		expect(palloc_notified(fd[i], want));
+		close(fd[i]);
+	}
+	/* Nothing has run out. */
+	expect(palloc_cg_event(cg, "fallback") == 0);
+	expect(palloc_cg_event(cg, "failed") == 0);
+	/* Another attempt counts, too. */
+	expect(recolor_pid(pid, &r) == 0);
+	expect(r.moved == 0 && r.failed == PINNED);
+	expect(palloc_cg_event(cg, "recolor_failed") == 2 * PINNED);
+	expect(palloc_cg_event(below, "recolor_failed") == 2 * PINNED);
 	expect(palloc_pure_pid(pid, mem, PINNED, "0-3"));
 	expect(palloc_pure_pid(pid, cell(PINNED), PAGES - PINNED, "4-7"));
 	shared->ready = 0;
 	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELEASE);
 	wait_for(&shared->ready);
 	recolor_now(cg, PINNED, PINNED + MORE, 0);
+	expect(palloc_cg_event(cg, "recolor_failed") == 2 * PINNED);
 	expect(all_pure(pid, "4-7"));
 	stop(pid);
 	end();
@@ -464,11 +491,6 @@ static void test_cg_invalid(const void *arg)
 
 /* prctl() */
 
-static long recolor_pid(unsigned long pid, struct palloc_recolor *r)
-{
-	return prctl(PR_PALLOC_RECOLOR, pid, r, 0, 0) ? -errno : 0;
-}
-
 static void test_region(const void *arg)
 {
 	struct palloc_recolor r = { 77, 77 };
@@ -581,11 +603,12 @@ static void test_interrupted(const void *arg)
 
 	(void)arg;
 	begin("");
-	expect(palloc_set_colors("3") == 0);
+	/* A node has too few pages of one color. */
+	expect(palloc_set_colors("3-4") == 0);
 	p = palloc_alloc(4 * PAGES, MAP_PALLOC);
 	/* That a process is just exiting would be in the way. */
 	madvise(p, 4 * PAGES * palloc_page_size, MADV_DONTFORK);
-	expect(palloc_set_colors("9") == 0);
+	expect(palloc_set_colors("9-10") == 0);
 	sigaction(SIGVTALRM, &sa, &old);
 	do {
 		pid_t pid = fork();
@@ -606,7 +629,7 @@ static void test_interrupted(const void *arg)
 	palloc_note("%u calls, %u interrupted", calls, interrupts);
 	expect(ret == 0);
 	expect(moved >= 4 * PAGES);
-	expect(palloc_pure(p, 4 * PAGES, "9"));
+	expect(palloc_pure(p, 4 * PAGES, "9-10"));
 	palloc_free(p, 4 * PAGES);
 	end();
 }

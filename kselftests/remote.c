@@ -3,14 +3,16 @@
  * Proves that a page has its owner's colors whoever it is that brings it in:
  * another process that writes to memory which its owner has never touched, by
  * process_vm_writev(), ptrace() or /proc/PID/mem, or that answers its page
- * faults through userfaultfd; a breakpoint or uprobe that replaces a page of its
- * text; or I/O that pins pages for long. It makes no difference whether the
+ * faults through userfaultfd; a kernel thread that reads into it for io_uring; a
+ * breakpoint or uprobe that replaces a page of its text; or I/O that pins pages
+ * for long. It makes no difference whether the
  * other process has colors of its own, and an owner without colors is not given
  * those of the other one.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
@@ -42,7 +44,8 @@ struct target {
 	size_t pages;
 	char *p;
 	char path[64];			/* of the file that is mapped there */
-	int uffd;
+	int fd;				/* of its userfaultfd or ring */
+	size_t tail;			/* where the ring's submission queue has it */
 	bool ready;
 };
 
@@ -72,13 +75,68 @@ static void map_uffd(struct target *t, int flags)
 	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 
 	map_anon(t, flags);
-	t->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
-	if (t->uffd < 0 || ioctl(t->uffd, UFFDIO_API, &api))
+	t->fd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	if (t->fd < 0 || ioctl(t->fd, UFFDIO_API, &api))
 		palloc_bail("userfaultfd: %s", strerror(errno));
 	reg.range.start = (uintptr_t)t->p;
 	reg.range.len = t->pages * palloc_page_size;
-	if (ioctl(t->uffd, UFFDIO_REGISTER, &reg))
+	if (ioctl(t->fd, UFFDIO_REGISTER, &reg))
 		palloc_bail("UFFDIO_REGISTER: %s", strerror(errno));
+}
+
+/*
+ * A ring with a read into each page that the owner's kernel thread will do, if
+ * somebody says so, or, if @sqe_flags are IOSQE_ASYNC, have another one do.
+ */
+static void have_ring(struct target *t, int file, unsigned int sqe_flags)
+{
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_SQPOLL,
+		.sq_thread_idle = 1,
+	};
+	size_t i, n = t->pages;
+	struct io_uring_sqe *sqe;
+	unsigned int *array;
+	char *ring;
+
+	t->fd = syscall(__NR_io_uring_setup, n, &params);
+	if (t->fd < 0)
+		palloc_bail("io_uring_setup: %s", strerror(errno));
+	t->tail = params.sq_off.tail;
+	ring = mmap(NULL, params.sq_off.array + n * sizeof(*array), PROT_READ | PROT_WRITE,
+		    MAP_SHARED, t->fd, IORING_OFF_SQ_RING);
+	sqe = mmap(NULL, n * sizeof(*sqe), PROT_READ | PROT_WRITE, MAP_SHARED, t->fd,
+		   IORING_OFF_SQES);
+	if (ring == MAP_FAILED || sqe == MAP_FAILED)
+		palloc_bail("mmap of a ring: %s", strerror(errno));
+	array = (unsigned int *)(ring + params.sq_off.array);
+	for (i = 0; i < n; i++) {
+		sqe[i] = (struct io_uring_sqe){
+			.opcode = IORING_OP_READ,
+			.flags = sqe_flags,
+			.fd = file,
+			.addr = (uintptr_t)at(t->p, i),
+			.len = palloc_page_size,
+		};
+		array[i] = i;
+	}
+}
+
+/* Never waits, so that it is read by the thread that polls the ring. */
+static void map_sqpoll(struct target *t, int flags)
+{
+	map_anon(t, flags);
+	have_ring(t, open("/dev/zero", O_RDONLY | O_CLOEXEC), 0);
+}
+
+static void map_iowq(struct target *t, int flags)
+{
+	int fd = memfd_create("palloc", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, palloc_page_size))
+		palloc_bail("memfd: %s", strerror(errno));
+	map_anon(t, flags);
+	have_ring(t, fd, IOSQE_ASYNC);
 }
 
 /* A program's text: each page is a function that does nothing. */
@@ -178,11 +236,11 @@ static void write_mem(const struct target *t)
 	close(fd);
 }
 
-/* The userfaultfd that the owner has opened. */
-static int get_uffd(const struct target *t)
+/* What the owner has opened. */
+static int get_fd(const struct target *t)
 {
 	int pidfd = syscall(__NR_pidfd_open, t->pid, 0);
-	int fd = syscall(__NR_pidfd_getfd, pidfd, t->uffd, 0);
+	int fd = syscall(__NR_pidfd_getfd, pidfd, t->fd, 0);
 
 	if (!expect(fd >= 0))
 		palloc_note("pidfd_getfd: %s", strerror(errno));
@@ -197,7 +255,7 @@ static void copy_uffd(const struct target *t, const void *from)
 		.src = (uintptr_t)from,
 		.len = t->pages * palloc_page_size,
 	};
-	int fd = get_uffd(t);
+	int fd = get_fd(t);
 
 	expect(!ioctl(fd, UFFDIO_COPY, &copy) && copy.copy == (__s64)copy.len);
 	close(fd);
@@ -223,11 +281,26 @@ static void write_uffd_zeropage(const struct target *t)
 		.range.start = (uintptr_t)t->p,
 		.range.len = t->pages * palloc_page_size,
 	};
-	int fd = get_uffd(t);
+	int fd = get_fd(t);
 
 	expect(!ioctl(fd, UFFDIO_ZEROPAGE, &zero) && zero.zeropage == (__s64)zero.range.len);
 	close(fd);
 	write_vm(t);
+}
+
+static void write_ring(const struct target *t)
+{
+	int fd = get_fd(t);
+	char *ring = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			  IORING_OFF_SQ_RING);
+
+	if (!expect(ring != MAP_FAILED))
+		return;
+	__atomic_store_n((unsigned int *)(ring + t->tail), t->pages, __ATOMIC_SEQ_CST);
+	expect(syscall(__NR_io_uring_enter, fd, 0, (unsigned int)t->pages,
+		       IORING_ENTER_SQ_WAKEUP | IORING_ENTER_GETEVENTS, NULL, 0UL) == 0);
+	munmap(ring, palloc_page_size);
+	close(fd);
 }
 
 static void write_uprobes(const struct target *t)
@@ -258,6 +331,8 @@ static const struct method methods[] = {
 	{ "UFFDIO_COPY", map_uffd, write_uffd },
 	{ "UFFDIO_COPY of untouched memory", map_uffd, write_uffd_late },
 	{ "UFFDIO_ZEROPAGE and a write", map_uffd, write_uffd_zeropage },
+	{ "io_uring, IORING_SETUP_SQPOLL", map_sqpoll, write_ring },
+	{ "io_uring, IOSQE_ASYNC", map_iowq, write_ring },
 	{ "breakpoints in text", map_text, write_breakpoints },
 	{ "uprobes", map_text, write_uprobes },
 };
