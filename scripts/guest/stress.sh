@@ -72,5 +72,6 @@ for name in a b plain; do
 	cat "/tmp/$name.log"
 	echo "palloc.events of $name: $(tr '\n' ' ' <"$cg/$name/palloc.events")"
 done
-grep -E '^(pswpin|pswpout|thp_fault_alloc|thp_collapse_alloc|pgmigrate_success|compact_success|ksm_swpin_copy) ' /proc/vmstat
+# So that one sees what was going on
+grep -E '^(pswpin|pswpout|zswpin|zswpout|pgsteal_direct|pgmigrate_success|compact_isolated|thp_fault_alloc|thp_collapse_alloc|thp_split_page) ' /proc/vmstat
 exit $failed
