@@ -29,9 +29,10 @@ build() {
 mkdir -p "$out"
 step "building the tests of mm and cgroup" "$BUILD/log/upstream" build
 
-# Their shared libraries, bash for the scripts
+# Their shared libraries, bash and lscpu for the scripts
 {
 	program_with_libs "$(command -v bash)" bin/bash
+	program_with_libs "$(command -v lscpu)" bin/lscpu
 	# Which the C library loads when a thread is cancelled
 	gcc -print-file-name=libgcc_s.so.1 | sed 's|.*|--add\n&:lib/x86_64-linux-gnu/libgcc_s.so.1|'
 	{ find "$install" -type f -perm -u=x ! -name '*.sh' -exec ldd {} + 2>/dev/null || true; } |
@@ -40,15 +41,30 @@ step "building the tests of mm and cgroup" "$BUILD/log/upstream" build
 } >"$out/options"
 mapfile -t options <"$out/options"
 
+# Whether any of the tests, all if there are none, is for a wide guest, or for the other
+any() {
+	awk -v tests="$2" -v want="$1" '
+		/^#/ || !NF { next }
+		tests != "" && !index(tests, " " $2 " ") { next }
+		($4 == "wide" ? "wide" : "plain") == want { found = 1 }
+		END { exit !found }' "$list"
+}
+
 # boot KERNEL ROUND TESTS: runs tests; a line for each point, "test: point: result"
 boot() {
-	local name=upstream/$1-$2 dir=$BUILD/results/upstream/$1-$2
-	# The tests' exit status and the kernel's messages are what is compared
-	"$top/scripts/guest.sh" --raw --memory 2G --set "TESTS=$3" --append numa_balancing=disable \
-		--add "$install:kselftest" --add "$list:upstream.list" "${options[@]}" \
-		"$name" "$BUILD/upstream-$1/arch/x86/boot/bzImage" upstream >"$dir.log" 2>&1 || true
-	grep -qx '@@ end' "$dir/report.log" || die "the guest did not come to its end: $dir"
-	points "$dir" | number >"$dir/points"
+	local guest name dir size
+	for guest in plain wide; do
+		any $guest "$3" || continue
+		name=upstream/$1-$2-$guest dir=$BUILD/results/upstream/$1-$2-$guest size=()
+		if [ $guest = wide ]; then size=(--cpus 8 --append numa=fake=2); fi
+		say "$1, round $2, $guest guest"
+		# The tests' exit status and the kernel's messages are what is compared
+		"$top/scripts/guest.sh" --raw --memory 2G --set "TESTS=$3" --append numa_balancing=disable \
+			"${size[@]}" --add "$install:kselftest" --add "$list:upstream.list" "${options[@]}" \
+			"$name" "$BUILD/upstream-$1/arch/x86/boot/bzImage" upstream >"$dir.log" 2>&1 || true
+		grep -qx '@@ end' "$dir/report.log" || die "the guest did not come to its end: $dir"
+		points "$dir" | number >"$dir/points"
+	done
 }
 
 # Numbers that are times, addresses or process ids are no part of a point's name
@@ -62,9 +78,12 @@ points() {
 		*) status=failed ;;
 		esac
 		echo "$test: exit: $status"
-		sed -nE -e 's/^ok [0-9]+ (.*# *SKIP).*/\1: skipped/p;t' -e 's/^not ok [0-9]+ (.*)/\1: failed/p;t' \
-			-e 's/^ok [0-9]+ (.*)/\1: passed/p;t' \
-			-e 's/^(Testing .*)\.\.\. *(done|skipped|failed).*/\1: \2/p' "$1/$test.out" |
+		# TAP, uffd-unit-tests, khugepaged, va_high_addr_switch
+		sed -nE -e 's/\x1b\[[0-9;]*m//g; s/.*\r//' -e 's/^ok ([0-9]+ .*# *SKIP).*/\1: skipped/p;t' \
+			-e 's/^not ok ([0-9]+ .*)/\1: failed/p;t' -e 's/^ok ([0-9]+ .*)/\1: passed/p;t' \
+			-e 's/^(Testing .*)\.\.\. *(done|skipped|failed).*/\1: \2/p;t' \
+			-e 's/^(.*[^.])\.{3,} *(OK|Fail|Skip)$/\1: \2/p;t' \
+			-e 's/^(.*): 0x[0-9a-f]+ - (OK|FAILED)$/\1: \2/p' "$1/$test.out" |
 			sed -E "s/0x[0-9a-f]+/0x/g; s/[0-9]+(\.[0-9]+)? ?(ns|us|ms|s|sec|seconds)\>//g; s|^|$test: |"
 	done
 	# What the kernel has complained of
@@ -85,7 +104,7 @@ number() {
 differences() {
 	awk '
 		{ result = $0; sub(/.*: /, "", result); point = $0; sub(/: [^:]*$/, "", point) }
-		{ kernel = FILENAME; sub(/-[0-9]+\/points$/, "", kernel); sub(/.*\//, "", kernel) }
+		{ kernel = FILENAME; sub(/-[0-9]+-[a-z]+\/points$/, "", kernel); sub(/.*\//, "", kernel) }
 		{ seen[point] = 1; has[kernel, point, result] = 1; count[point, kernel]++
 		  if (index(results[kernel, point], result) == 0) results[kernel, point] = results[kernel, point] " " result }
 		END {
@@ -102,12 +121,13 @@ differences() {
 		}' "$BUILD"/results/upstream/*/points | sort
 }
 
-rm -rf "$BUILD/results/upstream"
+rm -rf "$BUILD/results/upstream" "$out"/differences*
 mkdir -p "$BUILD/results/upstream"
 tests=${TESTS:+ $TESTS }
 for ((round = 1; round <= rounds; round++)); do
 	for kernel in stock palloc; do boot $kernel $round "$tests"; done
 	differences >"$out/differences"
+	cp "$out/differences" "$out/differences-$round"
 	[ -s "$out/differences" ] || break
 	say "round $round: $(wc -l <"$out/differences") differences"
 	tests=" $(sed 's/:.*//' "$out/differences" | sort -u | grep -v '^console$' | tr '\n' ' ') "
@@ -118,16 +138,20 @@ done
 # The first round has everything
 echo "test,stock,palloc,points" >"$out/results.csv"
 awk '
-	{ kernel = FILENAME; sub(/-[0-9]+\/points$/, "", kernel); sub(/.*\//, "", kernel) }
+	{ kernel = FILENAME; sub(/-[0-9]+-[a-z]+\/points$/, "", kernel); sub(/.*\//, "", kernel) }
 	{ test = $1; sub(/:$/, "", test) }
 	test == "console" { next }
 	$2 == "exit:" { status[test, kernel] = $3; if (!(test in nr)) { nr[test] = ++n; name[n] = test }; next }
 	{ points[test, kernel]++ }
 	END { for (i = 1; i <= n; i++) { t = name[i]
 		printf "%s,%s,%s,%d/%d\n", t, status[t, "stock"], status[t, "palloc"], points[t, "stock"], points[t, "palloc"] } }
-	' "$BUILD"/results/upstream/{stock,palloc}-1/points >>"$out/results.csv"
+	' "$BUILD"/results/upstream/{stock,palloc}-1-*/points >>"$out/results.csv"
 echo "Tests, their result on either kernel, and how many points they have shown:"
 sed 's/,/ /g' "$out/results.csv" | awk '{ printf "%-30s %-10s %-10s %s\n", $1, $2, $3, $4 }'
+if ((round > 1)) && [ -s "$out/differences-1" ]; then
+	echo "Different in the first round:"
+	cat "$out/differences-1"
+fi
 if [ -s "$out/differences" ]; then
 	echo "Different in each of $rounds rounds:"
 	cat "$out/differences"
