@@ -29,10 +29,11 @@ build() {
 mkdir -p "$out"
 step "building the tests of mm and cgroup" "$BUILD/log/upstream" build
 
-# Their shared libraries, bash and lscpu for the scripts
+# Their shared libraries, what busybox lacks for the scripts
 {
 	program_with_libs "$(command -v bash)" bin/bash
 	program_with_libs "$(command -v lscpu)" bin/lscpu
+	program_with_libs "$(command -v fmt)" bin/fmt
 	# Which the C library loads when a thread is cancelled
 	gcc -print-file-name=libgcc_s.so.1 | sed 's|.*|--add\n&:lib/x86_64-linux-gnu/libgcc_s.so.1|'
 	{ find "$install" -type f -perm -u=x ! -name '*.sh' -exec ldd {} + 2>/dev/null || true; } |
