@@ -43,6 +43,9 @@ static struct bad {
 
 static unsigned long nr_bad;
 
+/* Those that looked wrong once, and were right or gone when looked at again. */
+static unsigned long nr_passing;
+
 static bool known(int pid, unsigned long addr)
 {
 	unsigned long i;
@@ -84,21 +87,33 @@ static bool in_group(const struct group *g, int pid)
 	return strlen(g->path) >= len && !strcmp(g->path + strlen(g->path) - len, at);
 }
 
+static void passing(const struct group *g, int pid, unsigned long addr, int color, int now)
+{
+	if (nr_passing++ < REPORTED)
+		printf("wrong for a moment: %s, PID %d, address %#lx, color %d, then %d\n",
+		       g->path, pid, addr, color, now);
+}
+
 /* Wrong now, and a few times more, at the same color all the time? */
 static void look_again(const struct group *g, int pid, unsigned long addr)
 {
-	int color = color_at(pid, addr), i;
+	int color = color_at(pid, addr), now, i;
 	char path[64], comm[64] = "";
 
 	if (color < 0 || palloc_set_has(&g->set, color) || known(pid, addr))
 		return;
 	for (i = 0; i < LOOKS; i++) {
 		usleep(20000);
-		if (color_at(pid, addr) != color)
+		now = color_at(pid, addr);
+		if (now != color) {
+			passing(g, pid, addr, color, now);
 			return;
+		}
 	}
-	if (!in_group(g, pid))
+	if (!in_group(g, pid)) {
+		passing(g, pid, addr, color, -1);
 		return;
+	}
 	if (nr_bad < REMEMBERED)
 		bad[nr_bad] = (struct bad){ pid, addr };
 	if (nr_bad++ >= REPORTED)
@@ -180,8 +195,8 @@ static void report(void)
 	for (i = 0; i < nr_groups; i++)
 		printf("%s: %lu pages looked at, in %lu looks at a process\n", groups[i].path,
 		       groups[i].pages, groups[i].processes);
-	printf("%lu wrong, %llu fallbacks, %llu failures\n", nr_bad, palloc_fallbacks(),
-	       palloc_failures());
+	printf("%lu wrong, %lu more for a moment, %llu fallbacks, %llu failures\n", nr_bad,
+	       nr_passing, palloc_fallbacks(), palloc_failures());
 	fflush(stdout);
 }
 
