@@ -15,6 +15,7 @@ usage() {
 	  --add SRC:DEST      put the file or folder SRC into the guest as /DEST
 	  --set NAME=VALUE    a shell variable for the payload
 	  --append WORDS      for the kernel's command line
+	  --qemu WORDS        for QEMU's command line
 	  --memory SIZE       default 1G
 	  --cpus N            default 2
 	  --time-scale N      multiply the tests' own time limits
@@ -27,7 +28,7 @@ usage() {
 	EOT
 }
 
-add=() set=() append='' memory=1G cpus=2 scale=1 boot_limit=180 test_limit='' shutdown_limit=60
+add=() set=() append='' qemu_words='' memory=1G cpus=2 scale=1 boot_limit=180 test_limit='' shutdown_limit=60
 raw='' icount='' interactive=''
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -44,6 +45,7 @@ while [ $# -gt 0 ]; do
 		--add) add+=("$2") ;;
 		--set) set+=("$2") ;;
 		--append) append+=" $2" ;;
+		--qemu) qemu_words+=" $2" ;;
 		--memory) memory=$2 ;;
 		--cpus) cpus=$2 ;;
 		--time-scale) scale=$2 ;;
@@ -97,7 +99,7 @@ initramfs() {
 qemu_run() {
 	# shellcheck disable=SC2086
 	exec qemu-system-x86_64 -nodefaults -no-user-config -display none -nic none -no-reboot \
-		-machine pc $1 -smp "$cpus,sockets=$cpus" -m "$memory" \
+		-machine pc $1 -smp "$cpus,sockets=$cpus" -m "$memory" $qemu_words \
 		-serial "$4" -serial "file:$3/report.log" \
 		-kernel "$kernel" -initrd "$2" \
 		-append "console=ttyS0 ignore_loglevel panic=-1 reboot=t$append"

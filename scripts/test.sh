@@ -22,6 +22,13 @@ variant() {
 	sum=($((sum[0] + p)) $((sum[1] + f)) $((sum[2] + k)))
 }
 
+# ran VARIANT PROGRAM TEST: fails if a test was left out that only this guest can run
+ran() {
+	if [ -n "${TESTS-}" ] || grep -q " $3\$" "$BUILD/results/variants/$1/$2.tap"; then return; fi
+	echo "FAILED  variants/$1: $2 has left out: $3"
+	sum[1]=$((sum[1] + 1))
+}
+
 # Memory laid out in other ways, what else takes pages off the free lists, and other
 # numbers of CPUs
 variants() {
@@ -33,10 +40,18 @@ variants() {
 	variant movable guest "zones lossless hotplug hwpoison cma" --append movablecore=400M
 	variant normal guest "zones lossless cma" --memory 6G
 	variant added guest "zones hotplug" --memory 1280M --append mem=1G
+	# 1 GiB and, as slower memory, half as much; its last pages are the BIOS's
+	variant tiers tiers migrate --memory 1536M \
+		--qemu "-object memory-backend-ram,id=fast,size=1G -numa node,cpus=0-1,memdev=fast" \
+		--qemu "-object memory-backend-ram,id=slow,size=512M -numa node,memdev=slow" \
+		--append "memmap=510M%1G-1+0xefffffff,2M%1534M-1 memhp_default_state=online_movable"
 	variant cpus guest "policy exhaustion stress lossless $paths" --cpus 4
 	variant cpu guest "$paths" --cpus 1
 	variant guardpage debug map_change --memory 1G --time-scale 5 --boot-limit 300 \
 		--append "debug_pagealloc=on debug_guardpage_minorder=1 page_poison=1"
+	ran nodes migrate "NUMA hints"
+	ran added hotplug "memory is added"
+	ran tiers migrate demotion
 	echo "${sum[*]}" >"$BUILD/results/variants/summary"
 	((sum[1] == 0))
 }
@@ -64,6 +79,7 @@ stage() {
 		"$top/scripts/tree.sh" patched &&
 			"$top/scripts/kernel.sh" guest "$BUILD/linux" guest palloc kunit &&
 			"$top/scripts/kernel.sh" debug "$BUILD/linux" guest palloc kunit debug &&
+			"$top/scripts/kernel.sh" tiers "$BUILD/linux" guest palloc kunit tiers &&
 			"$top/scripts/kselftest.sh" guest &&
 			variants
 		;;
