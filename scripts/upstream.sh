@@ -128,7 +128,13 @@ rm -rf "$BUILD/results/upstream" "$out"/differences*
 mkdir -p "$BUILD/results/upstream"
 tests=${TESTS:+ $TESTS }
 for ((round = 1; round <= rounds; round++)); do
-	for kernel in stock palloc; do boot $kernel $round "$tests"; done
+	# At once: to us a guest is one thread
+	pids=()
+	for kernel in stock palloc; do
+		boot $kernel $round "$tests" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do wait "$pid" || exit 1; done
 	differences >"$out/differences"
 	cp "$out/differences" "$out/differences-$round"
 	[ -s "$out/differences" ] || break
