@@ -222,15 +222,15 @@ test_paths_name_tests() {
 	((n > 0))
 }
 
-# checkpatch keeps a cache in the current folder, hence not from the tree
+# checkpatch keeps a cache in the current folder, hence one for each patch
 test_checkpatch() {
-	local p bad=
-	for p in $(series_patches); do
+	local ignore
+	ignore=$(grep -v '^#' "$top/scripts/checkpatch-ignore" | cut -f 1 | paste -sd ,)
+	# shellcheck disable=SC2016
+	series_patches | sed "s|^|$patches/|" | xargs -n 1 -P "$JOBS" \
+		sh -c 'cd "$(mktemp -d -p .)" && exec "$@"' - \
 		"$PRISTINE/scripts/checkpatch.pl" --root="$PRISTINE" --strict --no-summary --terse \
-			--show-types --ignore "$(grep -v '^#' "$top/scripts/checkpatch-ignore" | cut -f 1 | paste -sd ,)" \
-			"$patches/$p" || bad=yes
-	done
-	[ -z "$bad" ]
+		--show-types --ignore "$ignore"
 }
 
 test_shellcheck() {

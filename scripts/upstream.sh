@@ -5,11 +5,11 @@
 # What is run is in scripts/upstream.list. TESTS="A B" runs only these.
 #
 # Some of these tests depend on time. What differs is therefore run again, up to
-# ROUNDS times (3) on both; a point differs if it has had no result on both kernels.
+# ROUNDS times (8) on both; a point differs if it has had no result on both kernels.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-rounds=${ROUNDS:-3}
+rounds=${ROUNDS:-8}
 list=$top/scripts/upstream.list
 out=$BUILD/upstream
 install=$out/kselftest
