@@ -50,6 +50,17 @@ exits() {
 	((got == want))
 }
 
+# checkpatch keeps a cache in the current folder, hence one for each patch
+test_checkpatch() {
+	local ignore
+	ignore=$(grep -v '^#' "$top/scripts/checkpatch-ignore" | cut -f 1 | paste -sd ,)
+	# shellcheck disable=SC2016
+	series_patches | sed "s|^|$patches/|" | xargs -n 1 -P "$JOBS" \
+		sh -c 'cd "$(mktemp -d -p .)" && exec "$@"' - \
+		"$PRISTINE/scripts/checkpatch.pl" --root="$PRISTINE" --strict --no-summary --terse \
+		--show-types --ignore "$ignore"
+}
+
 test_series_names_every_patch() {
 	diff <(series_patches | sort) <(cd "$patches" && find . -type f -printf '%P\n' | sort)
 	diff <(series_patches) <(series_patches | sort)
@@ -222,17 +233,6 @@ test_paths_name_tests() {
 	((n > 0))
 }
 
-# checkpatch keeps a cache in the current folder, hence one for each patch
-test_checkpatch() {
-	local ignore
-	ignore=$(grep -v '^#' "$top/scripts/checkpatch-ignore" | cut -f 1 | paste -sd ,)
-	# shellcheck disable=SC2016
-	series_patches | sed "s|^|$patches/|" | xargs -n 1 -P "$JOBS" \
-		sh -c 'cd "$(mktemp -d -p .)" && exec "$@"' - \
-		"$PRISTINE/scripts/checkpatch.pl" --root="$PRISTINE" --strict --no-summary --terse \
-		--show-types --ignore "$ignore"
-}
-
 test_shellcheck() {
 	shellcheck --version >/dev/null
 	shellcheck -x -P SCRIPTDIR "$top"/scripts/*.sh "$top"/scripts/guest/* "$top/.ci/run"
@@ -323,19 +323,28 @@ if ((!${#tests[@]})); then
 		while read -r t; do echo "$(grep -n "^test_$t()" "${BASH_SOURCE[0]}" | cut -d : -f 1) $t"; done |
 		sort -n | cut -d ' ' -f 2)
 fi
-passed=0 failed=0 skipped=0
-for test in "${tests[@]}"; do
+# Several at a time, hence the verdicts are not in order
+run_test() {
+	local rc=0 scratch verdict
 	scratch=$(mktemp -d)
-	rc=0
-	(cd "$scratch" && "$top/scripts/check.sh" --run "$test" >"$results/$test.log" 2>&1 </dev/null) || rc=$?
+	(cd "$scratch" && "$top/scripts/check.sh" --run "$1" >"$results/$1.log" 2>&1 </dev/null) || rc=$?
 	rm -rf "$scratch"
 	case $rc in
-	0) passed=$((passed + 1)) verdict=ok ;;
-	77) skipped=$((skipped + 1)) verdict=skipped ;;
-	*) failed=$((failed + 1)) verdict=FAILED ;;
+	0) verdict=ok ;;
+	77) verdict=skipped ;;
+	*) verdict=FAILED ;;
 	esac
-	say "$(printf '%-7s %s' $verdict "${test//_/ }")"
-	if [ $verdict = FAILED ]; then tail -n 15 "$results/$test.log"; fi
+	echo $verdict >"$results/$1.verdict"
+	say "$(printf '%-7s %s' $verdict "${1//_/ }")"
+	if [ $verdict = FAILED ]; then tail -n 15 "$results/$1.log"; fi
+}
+for test in "${tests[@]}"; do
+	while (($(jobs -rp | wc -l) >= JOBS)); do wait -n; done
+	run_test "$test" &
 done
+wait
+verdicts() { cat "$results"/*.verdict | grep -cx "$1" || true; }
+passed=$(verdicts ok) skipped=$(verdicts skipped)
+failed=$((${#tests[@]} - passed - skipped))
 echo "$passed $failed $skipped" >"$results/summary"
 ((failed == 0))
