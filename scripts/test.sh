@@ -47,6 +47,14 @@ variants() {
 		--append "memmap=510M%1G-1+0xefffffff,2M%1534M-1 memhp_default_state=online_movable"
 	variant cpus guest "policy exhaustion stress lossless $paths" --cpus 4
 	variant cpu guest "$paths" --cpus 1
+	variant bootmap guest "boot_param map_truth four_cases" \
+		--append palloc.map=14^18,15^19,16^20,17^21 --append palloc.enabled=1
+	variant bootllc guest "boot_param map_truth" --qemu "-cpu max,vendor=GenuineIntel" \
+		--append palloc.map=llc --append palloc.enabled=1
+	variant bootbad guest "boot_param map_truth" --append palloc.map=14^18,zebra \
+		--append palloc.enabled=2
+	variant nocache guest "boot_param map_truth" --cpus 1 --append palloc.map=l2 \
+		--qemu "-cpu max,vendor=GenuineIntel,level=3"
 	variant guardpage debug map_change --memory 1G --time-scale 5 --boot-limit 300 \
 		--append "debug_pagealloc=on debug_guardpage_minorder=1 page_poison=1"
 	ran nodes migrate "NUMA hints"
