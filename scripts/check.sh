@@ -233,6 +233,40 @@ test_paths_name_tests() {
 	((n > 0))
 }
 
+# The one header for programs, next to whatever C library there is, in either order
+test_header_in_c_and_cxx() {
+	local file compile
+	mini tree
+	patch_series tree
+	mkdir linux
+	cp tree/include/uapi/linux/palloc.h linux/
+	printf '#include <%s>\n' sys/mman.h sys/prctl.h sys/syscall.h linux/palloc.h linux/palloc.h >last.c
+	printf '#include <%s>\n' linux/palloc.h sys/mman.h sys/prctl.h sys/syscall.h unistd.h >first.c
+	cat >>first.c <<-'EOF'
+		int main(void)
+		{
+			struct palloc_recolor r = { 0, 0 };
+			unsigned long map = 1;
+			void *p = mmap(0, 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_PALLOC, -1, 0);
+
+			return syscall(__NR_set_color, 1) || syscall(__NR_set_color_map, &map, 1) ||
+			       prctl(PR_PALLOC_POLICY, PR_PALLOC_STRICT, 0, 0, 0) ||
+			       prctl(PR_PALLOC_FUTURE, 1, 0, 0, 0) ||
+			       prctl(PR_PALLOC_RECOLOR, 0, &r, 0, 0) || p == MAP_FAILED;
+		}
+	EOF
+	cp first.c first.cc
+	cp last.c last.cc
+	for file in first last; do
+		for compile in 'gcc -std=gnu90' 'gcc -std=c11 -D_GNU_SOURCE' 'gcc -D__STRICT_ANSI__ -D_GNU_SOURCE'; do
+			$compile -Wall -Wextra -Werror -I . -c $file.c
+		done
+		for compile in 'g++ -std=c++98' 'g++ -std=c++20'; do
+			$compile -Wall -Wextra -Werror -I . -c $file.cc
+		done
+	done
+}
+
 test_shellcheck() {
 	shellcheck --version >/dev/null
 	shellcheck -x -P SCRIPTDIR "$top"/scripts/*.sh "$top"/scripts/guest/* "$top/.ci/run"

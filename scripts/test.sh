@@ -55,6 +55,7 @@ variants() {
 		--append palloc.enabled=2
 	variant nocache guest "boot_param map_truth" --cpus 1 --append palloc.map=l2 \
 		--qemu "-cpu max,vendor=GenuineIntel,level=3"
+	variant disabled guest "no_cgroup future syscalls map_palloc" --append cgroup_disable=palloc
 	variant guardpage debug map_change --memory 1G --time-scale 5 --boot-limit 300 \
 		--append "debug_pagealloc=on debug_guardpage_minorder=1 page_poison=1"
 	ran nodes migrate "NUMA hints"
