@@ -40,11 +40,14 @@ variants() {
 	variant movable guest "zones lossless hotplug hwpoison cma" --append movablecore=400M
 	variant normal guest "zones lossless cma" --memory 6G
 	variant added guest "zones hotplug" --memory 1280M --append mem=1G
-	# 1 GiB and, as slower memory, half as much; its last pages are the BIOS's
-	variant tiers tiers migrate --memory 1536M \
+	# 1 GiB, of which some is persistent; as slower memory, half as much; two devices'
+	# own 256 MiB each; and the rest, of which the BIOS has a few pages
+	variant devices devices "migrate remote page_cache" --memory 2176M \
 		--qemu "-object memory-backend-ram,id=fast,size=1G -numa node,cpus=0-1,memdev=fast" \
-		--qemu "-object memory-backend-ram,id=slow,size=512M -numa node,memdev=slow" \
-		--append "memmap=510M%1G-1+0xefffffff,2M%1534M-1 memhp_default_state=online_movable"
+		--qemu "-object memory-backend-ram,id=slow,size=1152M -numa node,memdev=slow" \
+		--append "memmap=16M!1008M,512M%1G-1+0xefffffff,640M\$1536M" \
+		--append "memhp_default_state=online_movable" \
+		--append "test_hmm.spm_addr_dev0=0x60000000 test_hmm.spm_addr_dev1=0x70000000"
 	variant cpus guest "policy exhaustion stress lossless $paths" --cpus 4
 	variant cpu guest "$paths" --cpus 1
 	variant bootmap guest "boot_param map_truth four_cases" \
@@ -60,7 +63,10 @@ variants() {
 		--append "debug_pagealloc=on debug_guardpage_minorder=1 page_poison=1"
 	ran nodes migrate "NUMA hints"
 	ran added hotplug "memory is added"
-	ran tiers migrate demotion
+	ran devices migrate demotion
+	ran devices remote "an IOMMU maps: cgroup"
+	ran devices remote "a device's memory, pinned: cgroup"
+	ran devices page_cache "files without a page cache"
 	echo "${sum[*]}" >"$BUILD/results/variants/summary"
 	((sum[1] == 0))
 }
@@ -88,7 +94,7 @@ stage() {
 		"$top/scripts/tree.sh" patched &&
 			"$top/scripts/kernel.sh" guest "$BUILD/linux" guest palloc kunit &&
 			"$top/scripts/kernel.sh" debug "$BUILD/linux" guest palloc kunit debug &&
-			"$top/scripts/kernel.sh" tiers "$BUILD/linux" guest palloc kunit tiers &&
+			"$top/scripts/kernel.sh" devices "$BUILD/linux" guest palloc kunit devices &&
 			"$top/scripts/kselftest.sh" guest &&
 			variants
 		;;
