@@ -55,7 +55,8 @@ help:
 	@echo '  stress          MINUTES of stress-ng in colored cgroups, with all colors checked'
 	@echo '  upstream-tests  the kernel'"'"'s own tests of mm and cgroup, here and on stock v6.6'
 	@echo '  bench           cost per page next to stock v6.6'
-	@echo '  bench-more      use of zone->lock, growth with colors and memory, map changes'
+	@echo '  bench-more      use of zone->lock, growth with colors and memory, map changes,'
+	@echo '                  compaction'
 	@echo
 	@echo 'For real machines:'
 	@echo '  scripts/apply.sh DIR   apply the series to your own v6.6 tree'

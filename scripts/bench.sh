@@ -4,7 +4,8 @@
 #
 #   bench.sh            the main tables
 #   bench.sh more       use of zone->lock, growth with the number of colors and the
-#                       size of memory, cost of a change of the map, memory taken
+#                       size of memory, cost of a change of the map, memory taken,
+#                       what compaction is good for
 #   bench.sh all        both
 #
 # With one CPU the guest's clock counts instructions, so that two runs give the same
@@ -20,6 +21,7 @@ more  lockstat 1G  1 locks main mixed fragmented turns regions remap
 more  lockstat 1G  4 locks tasks
 more  lockstat 4G  1 locks remap
 more  bench    1G  1 time  colors sizes remap memory
+more  bench    512M 1 time compact
 more  bench    4G  1 time  sizes remap
 more  bench    12G 1 time  sizes remap
 '
@@ -31,6 +33,7 @@ bench       time  main|mixed|fragmented|turns|regions       $cost
 growth      time  colors|sizes                              $cost
 remap       time  remap                                     us us_per_gib
 memory      time  memory                                    map_bytes zone_bytes zone_cpu_bytes
+compaction  time  compact                                   free used moved before after
 locks       locks main|mixed|fragmented|turns|regions       kib locks locks/ contended hold hold/ longest longest/ fallback
 locks_cpus  locks tasks                                     kib locks locks/ contended fallback
 locks_remap locks remap                                     locks hold longest

@@ -61,6 +61,11 @@ remap      free            remap -m 0xf000
 remap      3/4_allocated   remap -m 0xf000
 remap      fragmented      remap -m 0xf000
 
+compact    stock           compact
+compact    off             compact -m 0xf000 -o
+compact    enabled         compact -m 0xf000
+compact    cgroup_12_of_16 compact -m 0xf000 -b 0-11
+
 tasks      stock           plain -t 4 -s 16384
 tasks      cgroup_4_of_16  plain -t 4 -m 0xf000 -b 0-3 -s 16384
 tasks      region_1_of_16  plain -t 4 -m 0xf000 -c 3 -s 8192
