@@ -12,7 +12,8 @@ usage() {
 	script and PAYLOAD (a file of scripts/guest/). Console log, results and one TAP
 	file per test go to \$BUILD/results/NAME.
 
-	  --add SRC:DEST      put the file or folder SRC into the guest as /DEST
+	  --add SRC:DEST      put the file or folder SRC into the guest as /DEST, and the
+	                      shared libraries that its programs need
 	  --set NAME=VALUE    a shell variable for the payload
 	  --append WORDS      for the kernel's command line
 	  --qemu WORDS        for QEMU's command line
@@ -91,6 +92,9 @@ initramfs() {
 		mkdir -p "$root/$(dirname "${pair#*:}")"
 		cp -aLT "${pair%%:*}" "$root/${pair#*:}"
 	done
+	# What is not linked statically needs its libraries
+	{ find "$root" -type f -perm -u=x -exec ldd {} + 2>/dev/null || true; } |
+		sed -nE 's|.*[[:space:]](/[^ ]*) \(.*|\1|p' | sort -u | xargs -r cp -L --parents -t "$root"
 	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$2"
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds the patched tree's palloc kselftests, statically, and installs them into
-# $BUILD/kselftest: kselftest.sh KERNEL, whose headers they use.
+# Builds the patched tree's palloc kselftests, and with them the tool, statically, and
+# installs them into $BUILD/kselftest: kselftest.sh KERNEL, whose headers they use.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

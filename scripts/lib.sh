@@ -145,14 +145,3 @@ kernel_version() {
 			print v["EXTRAVERSION"]
 		}' "$1/Makefile"
 }
-
-# program_with_libs FILE DEST: the options of guest.sh, one per line, that put a
-# program and the shared libraries it needs into the guest.
-program_with_libs() {
-	local lib
-	[ -x "$1" ] || die "there is no program '$1'"
-	printf '%s\n' --add "$1:$2"
-	ldd "$1" | grep -o '/[^ ]*' | sort -u | while read -r lib; do
-		printf '%s\n' --add "$lib:${lib#/}"
-	done
-}

@@ -18,11 +18,11 @@ results=$BUILD/results/stress
 
 rc=0
 # TCG lets the guest's time pass more slowly than ours, the more so on a busy machine
-mapfile -t libs < <(program_with_libs "$(command -v stress-ng)" bin/stress-ng)
 "$top/scripts/guest.sh" --raw --memory 2G --cpus "${CPUS:-2}" \
 	--set NAME=stress-ng --set LIMIT=$((minutes * 60 + 300)) --set SECONDS_LONG=$((minutes * 60)) \
 	--test-limit $((minutes * 300 + 600)) \
 	--add "$BUILD/kselftest:kselftest" --add "$top/scripts/guest/stress.sh:script" \
-	"${libs[@]}" stress "$BUILD/stress/arch/x86/boot/bzImage" script || rc=$?
+	--add "$(command -v stress-ng):bin/stress-ng" \
+	stress "$BUILD/stress/arch/x86/boot/bzImage" script || rc=$?
 tail -n 40 "$results/stress-ng.out" 2>/dev/null || true
 if ((rc)); then die "the whole output: $results/stress-ng.out"; fi

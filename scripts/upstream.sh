@@ -29,18 +29,11 @@ build() {
 mkdir -p "$out"
 step "building the tests of mm and cgroup" "$BUILD/log/upstream" build
 
-# Their shared libraries, what busybox lacks for the scripts
-{
-	program_with_libs "$(command -v bash)" bin/bash
-	program_with_libs "$(command -v lscpu)" bin/lscpu
-	program_with_libs "$(command -v fmt)" bin/fmt
-	# Which the C library loads when a thread is cancelled
-	gcc -print-file-name=libgcc_s.so.1 | sed 's|.*|--add\n&:lib/x86_64-linux-gnu/libgcc_s.so.1|'
-	{ find "$install" -type f -perm -u=x ! -name '*.sh' -exec ldd {} + 2>/dev/null || true; } |
-		sed -nE 's|.*[[:space:]](/[^ ]*) \(.*|\1|p' | sort -u |
-		sed 's|^/\(.*\)|--add\n/\1:\1|'
-} >"$out/options"
-mapfile -t options <"$out/options"
+# What busybox lacks for the scripts, and what the C library loads when a thread is
+# cancelled
+extra=()
+for program in bash lscpu fmt; do extra+=(--add "$(command -v $program):bin/$program"); done
+extra+=(--add "$(gcc -print-file-name=libgcc_s.so.1):lib/x86_64-linux-gnu/libgcc_s.so.1")
 
 # Whether any of the tests, all if there are none, is for a wide guest, or for the other
 any() {
@@ -61,7 +54,7 @@ boot() {
 		say "$1, round $2, $guest guest"
 		# The tests' exit status and the kernel's messages are what is compared
 		"$top/scripts/guest.sh" --raw --memory 2G --set "TESTS=$3" --append numa_balancing=disable \
-			"${size[@]}" --add "$install:kselftest" --add "$list:upstream.list" "${options[@]}" \
+			"${size[@]}" --add "$install:kselftest" --add "$list:upstream.list" "${extra[@]}" \
 			"$name" "$BUILD/upstream-$1/arch/x86/boot/bzImage" upstream >"$dir.log" 2>&1 || true
 		grep -qx '@@ end' "$dir/report.log" || die "the guest did not come to its end: $dir"
 		points "$dir" | number >"$dir/points"
