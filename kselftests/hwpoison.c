@@ -16,12 +16,7 @@
 
 #include "palloc_util.h"
 
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE	101
-#endif
-
 #define MEMORY		"/sys/devices/system/memory"
-#define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define PAGES		256
 #define BAD		8
 #define KPF_BUDDY	10
@@ -78,7 +73,7 @@ static void take_back(const __u64 *bad)
 
 	for (i = 0; i < BAD; i++) {
 		expect(is_poisoned(bad[i]));
-		expect(write_number(UNPOISON, bad[i]) == 0);
+		expect(palloc_unpoison(bad[i]) == 0);
 		expect(!is_poisoned(bad[i]));
 	}
 	expect(palloc_meminfo("HardwareCorrupted") == 0);
@@ -228,8 +223,8 @@ int main(void)
 {
 	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	if (access(UNPOISON, W_OK)) {
-		printf("1..0 # SKIP no " UNPOISON " (CONFIG_HWPOISON_INJECT)\n");
+	if (access(PALLOC_UNPOISON, W_OK)) {
+		printf("1..0 # SKIP no " PALLOC_UNPOISON " (CONFIG_HWPOISON_INJECT)\n");
 		return KSFT_SKIP;
 	}
 	shared_bad = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,

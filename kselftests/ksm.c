@@ -3,8 +3,8 @@
  * Proves that KSM merges no page of who has colors, not with one of other colors,
  * not with one of none, not with the page of zeroes: by MADV_MERGEABLE and by
  * PR_SET_MEMORY_MERGE, for cgroups and for MAP_PALLOC regions; that it goes on
- * merging what has none; and that who gets colors afterwards writes to a page of
- * these.
+ * merging what has none; that who gets colors afterwards writes to a page of
+ * these; and that what is merged keeps its color when it is moved.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -234,6 +234,54 @@ static void test_before(const void *arg)
 	expect(palloc_fallbacks() == 0);
 }
 
+/* Merged while it has no colors: of whom pages are can't be told any more. */
+static void is_moved(const void *arg)
+{
+	const size_t n = PAGES / 2;
+	size_t i, moved = 0, bad = 0;
+	__u64 pfn[PAGES];
+	char *p;
+
+	p = palloc_map_pages(PAGES, 0);
+	for (i = 0; i < PAGES; i++)
+		memset(p + i * palloc_page_size, 1 + i % n, palloc_page_size);
+	expect(palloc_pure(p, PAGES, arg));
+	expect(palloc_cg_move(palloc_cg_root(), 0) == 0);
+	expect(madvise(p, PAGES * palloc_page_size, MADV_MERGEABLE) == 0);
+	write_number(KSM "/run", "1");
+	expect(wait_scans(SCANS + 2));
+	expect(distinct(p, PAGES) == n);
+	for (i = 0; i < PAGES; i++)
+		pfn[i] = palloc_pfn(p + i * palloc_page_size);
+	/* In turns that no sequence of colors goes with. */
+	for (i = 0; i < n; i++)
+		expect(madvise(p + i * 7 % n * palloc_page_size, palloc_page_size,
+			       MADV_SOFT_OFFLINE) == 0);
+	for (i = 0; i < PAGES; i++) {
+		moved += pfn[i] != palloc_pfn(p + i * palloc_page_size);
+		bad += p[i * palloc_page_size] != (char)(1 + i % n);
+	}
+	expect(moved == PAGES && !bad);
+	expect(distinct(p, PAGES) == n);
+	expect(palloc_pure(p, PAGES, arg));
+	for (i = 0; i < n; i++)
+		expect(palloc_unpoison(pfn[i]) == 0);
+}
+
+static void test_moved(const void *arg)
+{
+	const char *list = "0-3", *cg;
+
+	(void)arg;
+	if (!begin())
+		return;
+	cg = palloc_cg_new(NULL, "ksm");
+	expect(palloc_cg_bins(cg, list) == 0);
+	expect(palloc_run_in(cg, is_moved, list));
+	write_number(KSM "/run", "2");
+	expect(palloc_fallbacks() == 0);
+}
+
 static const struct way madvised = { false, false };
 static const struct way any = { false, true };
 static const struct way region = { true, false };
@@ -245,6 +293,7 @@ static const struct palloc_test tests[] = {
 	{ "regions, MADV_MERGEABLE", test_merge, &region },
 	{ "regions, PR_SET_MEMORY_MERGE", test_merge, &region_any },
 	{ "merged before it got colors", test_before, NULL },
+	{ "merged pages are moved", test_moved, NULL },
 };
 
 int main(void)

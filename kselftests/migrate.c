@@ -24,21 +24,16 @@
 #define COMPACT		"/proc/sys/vm/compact_memory"
 #define BALANCING	"/proc/sys/kernel/numa_balancing"
 #define SCAN		"/sys/kernel/debug/sched/numa_balancing"
-#define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define NODE1		"/sys/devices/system/node/node1"
 #define TIERS		"/sys/devices/virtual/memory_tiering/memory_tier*/nodelist"
 #define DEMOTION	"/sys/kernel/mm/numa/demotion_enabled"
 
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE	101
-#endif
 #define MPOL_BIND	2
 #define MPOL_MF_MOVE	2
 
 #define PAGES		8192
 #define HUGE_SIZE	(2UL << 20)
 #define THP_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
-#define COMPACTED	(128UL << 10)
 #define BINS		"0-5"
 #define REGION		"7-9"
 
@@ -123,14 +118,6 @@ static void compacted(const void *arg)
 	expect(moved);
 }
 
-static void unpoison(__u64 pfn)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%#llx", (unsigned long long)pfn);
-	expect(palloc_file_write(UNPOISON, text, strlen(text)) == 0);
-}
-
 static void soft_offlined(const void *arg)
 {
 	__u64 bad[2 * 8];
@@ -147,7 +134,7 @@ static void soft_offlined(const void *arg)
 		}
 	expect(moved_well(64) == n);
 	while (n--)
-		unpoison(bad[n]);
+		expect(palloc_unpoison(bad[n]) == 0);
 }
 
 /* Pages that nobody owns, and that were brought in by who has colors no more. */
@@ -180,138 +167,25 @@ static void soft_offlined_file(const void *arg)
 	expect(moved == n);
 	expect(same == pages);
 	for (i = 0; i < n; i++)
-		unpoison(pfn[3 * i]);
+		expect(palloc_unpoison(pfn[3 * i]) == 0);
 }
 
-/*
- * How well compaction does: a colored and another process have most of the
- * memory, then keep some of it, here and there, and it is compacted.
- */
-
-static struct shared {
-	unsigned int filled[2], thinned[2], stop;
-} *shared;
-
-struct tenant {
-	unsigned int index;
-	const char *cg;
-	size_t pages;
-	unsigned int keep;	/* of 16 */
-	bool check;
-};
-
-static void wait_for(const unsigned int *what)
-{
-	unsigned int tries;
-
-	for (tries = 0; tries < 10000; tries++) {
-		if (__atomic_load_n(what, __ATOMIC_ACQUIRE))
-			return;
-		usleep(10000);
-	}
-	palloc_bail("waited too long");
-}
-
-static void tenant(const void *arg)
-{
-	const struct tenant *t = arg;
-	char *p = palloc_map_pages(t->pages, MAP_NORESERVE);
-	unsigned int seed = t->index;
-	unsigned long checked;
-	size_t i;
-
-	madvise(p, t->pages * palloc_page_size, MADV_NOHUGEPAGE);
-	if (t->index)
-		wait_for(&shared->filled[0]);
-	palloc_touch(p, t->pages);
-	__atomic_store_n(&shared->filled[t->index], 1, __ATOMIC_RELEASE);
-	wait_for(&shared->filled[1]);
-	for (i = 0; i < t->pages; i++) {
-		seed = seed * 1664525 + 1013904223;
-		if (seed >> 28 >= t->keep)
-			madvise(cell(p, i), palloc_page_size, MADV_DONTNEED);
-	}
-	__atomic_store_n(&shared->thinned[t->index], 1, __ATOMIC_RELEASE);
-	wait_for(&shared->stop);
-	if (t->check)
-		expect(palloc_impure(0, p, t->pages, "0-11", &checked) == 0);
-}
-
-/* Free blocks of the size of a huge page, those they make up counted as such. */
-static long huge_blocks(void)
-{
-	char line[512], *save, *word;
-	long sum = 0;
-	FILE *f;
-
-	f = fopen("/proc/buddyinfo", "re");
-	while (f && fgets(line, sizeof(line), f)) {
-		int n = 0;
-
-		for (word = strtok_r(line, "\n ", &save); word;
-		     word = strtok_r(NULL, "\n ", &save))
-			if (n++ >= 4 + 9)
-				sum += strtol(word, NULL, 10) << (n - 1 - 4 - 9);
-	}
-	if (f)
-		fclose(f);
-	return sum;
-}
-
-/* Huge pages, which compaction leaves alone, are for what would take too long. */
-static void *ballast(size_t *pages)
-{
-	size_t free_pages = palloc_meminfo("MemFree") * 1024 / palloc_page_size;
-	void *p;
-
-	*pages = free_pages > COMPACTED ? free_pages - COMPACTED : 0;
-	if (!*pages)
-		return NULL;
-	p = palloc_map_pages(*pages, MAP_NORESERVE);
-	madvise(p, *pages * palloc_page_size, MADV_HUGEPAGE);
-	palloc_touch(p, *pages);
-	return p;
-}
-
-/* Returns how many huge blocks compaction has made. */
+/* Returns how many huge blocks compaction has made, where half of the memory is colored. */
 static long compaction_makes(bool colored)
 {
-	size_t free_pages, heavy;
-	void *weight;
-	struct tenant t[2] = { { .index = 0, .keep = 12 }, { .index = 1, .keep = 6 } };
-	long fragmented, compacted;
-	unsigned int i;
-	pid_t pid[2];
+	struct palloc_compaction c = {
+		.cg = palloc_cg_new(NULL, "half"),
+		.list = colored ? "0-11" : NULL,
+	};
 
 	palloc_enable(colored);
-	memset(shared, 0, sizeof(*shared));
-	palloc_tidy_memory();
-	weight = ballast(&heavy);
-	free_pages = palloc_meminfo("MemFree") * 1024 / palloc_page_size;
-	t[0].pages = free_pages * 10 / 16;
-	t[1].pages = free_pages * 4 / 16;
-	t[0].check = colored;
-	t[0].cg = palloc_cg_new(NULL, "half");
-	expect(palloc_cg_bins(t[0].cg, "0-11") == 0);
-	for (i = 0; i < 2; i++)
-		pid[i] = palloc_spawn(t[i].cg, tenant, &t[i]);
-	for (i = 0; i < 2; i++)
-		wait_for(&shared->thinned[i]);
-	palloc_puts("control", "flush\n");
-	fragmented = huge_blocks();
-	expect(palloc_file_write(COMPACT, "1", 1) == 0);
-	palloc_puts("control", "flush\n");
-	compacted = huge_blocks();
-	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELEASE);
-	for (i = 0; i < 2; i++)
-		expect(palloc_reap(pid[i]));
+	expect(palloc_cg_bins(c.cg, "0-11") == 0);
+	palloc_compact(&c);
 	palloc_note("palloc %s: of %zu pages free before, %zu and %zu used", colored ? "on" : "off",
-		    free_pages, t[0].pages * t[0].keep / 16, t[1].pages * t[1].keep / 16);
-	palloc_note("%ld huge blocks, %ld after compaction", fragmented, compacted);
-	if (heavy)
-		palloc_free(weight, heavy);
-	expect(palloc_cg_remove(t[0].cg) == 0);
-	return compacted - fragmented;
+		    c.free, c.used[0], c.used[1]);
+	palloc_note("%ld huge blocks, %ld after compaction", c.before, c.after);
+	expect(palloc_cg_remove(c.cg) == 0);
+	return c.after - c.before;
 }
 
 static void test_effective(const void *arg)
@@ -631,10 +505,6 @@ int main(void)
 
 	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	shared = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		palloc_bail("mmap: %s", strerror(errno));
 	/* The others are about memory of one kind. */
 	if (fast_node() >= 0) {
 		first += n;

@@ -4,9 +4,10 @@
  * are of its bins: of a file system on a disk, by read and by page fault, with
  * readahead, and by write; of tmpfs, memfd, shared anonymous and System V memory;
  * those of shared MAP_PALLOC regions of the region's colors; as huge pages where
- * the bins permit it. That pages that are there stay; that running out of a color
- * is counted, and is no error; that others are not affected; that what uses the
- * page of zeroes gets its color with the first write; and what is refused.
+ * the bins permit it, and larger folios of a file system. That pages that are there
+ * stay; that running out of a color is counted, and is no error; that others are
+ * not affected; that what uses the page of zeroes gets its color with the first
+ * write; what is refused; and that files without a page cache, and devices, are.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,6 +32,9 @@
 #define LARGE		1536	/* more pages than a bin has, but fewer than the disk */
 #define FEW		64
 #define SHMEM_HUGE	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+#define BLOCK		4096	/* of a file system with large folios */
+#define PMEM		"/dev/pmem0"
+#define DEVICE		"/dev/hmm_dmirror0"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
@@ -103,7 +107,8 @@ static int open_in(const char *name, int flags)
 /* Not in the page cache any more. */
 static void drop(int fd)
 {
-	if (fsync(fd) || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
+	/* What can't be written to can't be synced. */
+	if ((fsync(fd) && errno != EINVAL) || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
 		palloc_note("dropping a file: %s", strerror(errno));
 }
 
@@ -179,22 +184,28 @@ static void reads_disk_any(const void *arg)
 	close(fd);
 }
 
-static bool mount_disk(void)
+static bool mount_loop(int backing, const char *type, unsigned long flags)
 {
-	int disk, backing = memfd_create("disk", MFD_CLOEXEC);
 	char path[32];
+	int disk = palloc_loop_add(backing, 512, 0, path);
 
-	if (ftruncate(backing, DISK_BLOCKS * 1024))
-		palloc_bail("memfd: %s", strerror(errno));
-	make_minix(backing);
-	disk = palloc_loop_add(backing, 512, 0, path);
 	close(backing);
-	if (disk < 0 || mount(path, dir, "minix", 0, NULL)) {
-		palloc_skip("no loop device or minix file system");
+	if (disk < 0 || mount(path, dir, type, flags, NULL)) {
+		palloc_skip("no loop device or no such file system");
 		return false;
 	}
 	close(disk);
 	return true;
+}
+
+static bool mount_disk(void)
+{
+	int backing = memfd_create("disk", MFD_CLOEXEC);
+
+	if (ftruncate(backing, DISK_BLOCKS * 1024))
+		palloc_bail("memfd: %s", strerror(errno));
+	make_minix(backing);
+	return mount_loop(backing, "minix", 0);
 }
 
 static void test_disk(const void *arg)
@@ -275,6 +286,112 @@ static void test_large(const void *arg)
 	close(fd);
 	expect(palloc_run_in(cg, reads_large, NULL));
 	expect(palloc_cg_event(cg, "failed") == 0);
+	expect(umount(dir) == 0);
+}
+
+/*
+ * As mkfs.erofs does, a file system of one file: a block for the superblock, one for
+ * inodes, and one for the root directory come first.
+ */
+static void make_erofs(int fd, size_t pages)
+{
+	static unsigned char fs[3 * BLOCK];
+	struct {
+		__u32 magic, checksum, features;
+		__u8 block_bits, more;
+		__u16 root;
+		__u64 ninodes, time;
+		__u32 nsec, nblocks, inodes;
+	} super = { 0xe0f5e1e2, 0, 0, 12, 0, 1, 2, 0, 0, 3 + pages, 1 };
+	struct {
+		__u16 format, nxattrs, mode, nlinks;
+		__u32 size, reserved, block, ino;
+		__u16 uid, gid;
+		__u32 reserved2;
+	} inodes[] = {
+		{ 0 },
+		{ 0, 0, S_IFDIR | 0755, 2, 43, 0, 2, 1, 0, 0, 0 },
+		{ 0, 0, S_IFREG | 0644, 1, pages * BLOCK, 0, 3, 2, 0, 0, 0 },
+	};
+	struct {
+		__u32 inode, inode_high;
+		__u16 name;
+		__u8 type, reserved;
+	} entries[] = { { 1, 0, 36, 2, 0 }, { 1, 0, 37, 2, 0 }, { 2, 0, 39, 1, 0 } };
+
+	memset(fs, 0, sizeof(fs));
+	memcpy(fs + 1024, &super, sizeof(super));
+	memcpy(fs + BLOCK, inodes, sizeof(inodes));
+	memcpy(fs + 2 * BLOCK, entries, sizeof(entries));
+	memcpy(fs + 2 * BLOCK + sizeof(entries), "...file", 7);
+	if (write(fd, fs, sizeof(fs)) != sizeof(fs))
+		palloc_bail("making a file system: %s", strerror(errno));
+	write_all(fd, pages);
+}
+
+struct huge {
+	__u64 mask;
+	bool allowed;
+};
+
+static size_t count_large(void *p, size_t pages)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < pages; i++)
+		n += palloc_is_huge(at(p, i));
+	return n;
+}
+
+/* Reads a file, and once more by page faults; the most of it that is in large folios. */
+static size_t reads_folios(size_t pages, const char *list)
+{
+	int fd = open_in("file", O_RDONLY);
+	size_t read, mapped;
+	void *p;
+
+	drop(fd);
+	expect(read_all(fd, pages));
+	p = map_all(fd, pages);
+	read = count_large(p, pages);
+	expect(!list || palloc_pure_any(p, pages, list));
+	palloc_free(p, pages);
+	drop(fd);
+	p = mmap(NULL, pages * palloc_page_size, PROT_READ, MAP_SHARED, fd, 0);
+	madvise(p, pages * palloc_page_size, MADV_HUGEPAGE);
+	expect(madvise(p, pages * palloc_page_size, MADV_POPULATE_READ) == 0);
+	mapped = count_large(p, pages);
+	expect(!list || palloc_pure_any(p, pages, list));
+	palloc_free(p, pages);
+	close(fd);
+	palloc_note("%zu and %zu of %zu pages are in large folios", read, mapped, pages);
+	return read < mapped ? read : mapped;
+}
+
+static void reads_large_folios(const void *arg)
+{
+	const struct huge *huge = arg;
+	const size_t pages = 4 * HUGE;
+	size_t large = reads_folios(pages, BINS);
+
+	if (huge->allowed)
+		expect(large > pages / 2);
+}
+
+static void test_folios(const void *arg)
+{
+	int backing = memfd_create("disk", MFD_CLOEXEC);
+	const struct huge *huge = arg;
+	const size_t pages = 4 * HUGE;
+
+	make_erofs(backing, pages);
+	if (!mount_loop(backing, "erofs", MS_RDONLY))
+		return;
+	palloc_setup_mask(huge->mask);
+	palloc_tidy_memory();
+	expect(reads_folios(pages, NULL) > pages / 2);
+	expect(palloc_run_in(colored_cg(), reads_large_folios, huge));
+	expect(palloc_fallbacks() == 0);
 	expect(umount(dir) == 0);
 }
 
@@ -526,11 +643,6 @@ static void test_region_in_cg(const void *arg)
 
 /* Huge pages */
 
-struct huge {
-	__u64 mask;
-	bool allowed;
-};
-
 static void uses_huge(const void *arg)
 {
 	const struct huge *huge = arg;
@@ -653,6 +765,65 @@ static void test_refused(const void *arg)
 	}
 }
 
+/* Files on memory, and devices */
+
+static void maps_dax(const void *arg)
+{
+	int fd = open_in("file", O_RDONLY);
+	size_t i, here = 0;
+	void *p;
+
+	(void)arg;
+	/* The file's own pages, one after the other. */
+	p = map_all(fd, PAGES);
+	for (i = 0; i < PAGES; i++)
+		here += palloc_any_pfn(at(p, i)) == palloc_any_pfn(p) + i;
+	expect(palloc_any_pfn(p) && here == PAGES);
+	palloc_free(p, PAGES);
+	expect(!maps(fd, MAP_PRIVATE) && errno == EINVAL);
+
+	/* Copies of them are as any. */
+	p = mmap(NULL, PAGES * palloc_page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	expect(madvise(p, PAGES / 2 * palloc_page_size, MADV_POPULATE_READ) == 0);
+	palloc_touch(p, PAGES);
+	expect(palloc_pure(p, PAGES, BINS));
+	palloc_free(p, PAGES);
+	close(fd);
+}
+
+static void test_dax(const void *arg)
+{
+	int fd = open(PMEM, O_RDWR | O_CLOEXEC);
+
+	(void)arg;
+	if (fd < 0)
+		palloc_bail("%s: %s", PMEM, strerror(errno));
+	make_erofs(fd, PAGES);
+	if (fsync(fd) || close(fd) || mount(PMEM, dir, "erofs", MS_RDONLY, "dax=always"))
+		palloc_bail("erofs on %s: %s", PMEM, strerror(errno));
+	palloc_setup_mask(0xf000);
+	expect(palloc_run_in(colored_cg(), maps_dax, NULL));
+	expect(palloc_fallbacks() == 0);
+	expect(umount(dir) == 0);
+}
+
+static void test_device(const void *arg)
+{
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	void *p;
+
+	(void)arg;
+	if (fd < 0)
+		palloc_bail("%s: %s", DEVICE, strerror(errno));
+	palloc_setup_mask(0xf000);
+	expect(palloc_set_color(5) == 0);
+	p = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	expect(p != MAP_FAILED);
+	expect(!maps(fd, MAP_PRIVATE) && errno == EINVAL);
+	expect(!maps(fd, MAP_SHARED) && errno == EINVAL);
+	close(fd);
+}
+
 static const struct huge no_huge = { 0xf000, false };
 static const struct huge has_huge = { 0x1e00000, true };
 
@@ -667,8 +838,13 @@ static const struct palloc_test tests[] = {
 	{ "a shared region in a cgroup", test_region_in_cg, NULL },
 	{ "huge pages that the bins do not permit", test_huge, &no_huge },
 	{ "huge pages that the bins permit", test_huge, &has_huge },
+	{ "large folios that the bins do not permit", test_folios, &no_huge },
+	{ "large folios that the bins permit", test_folios, &has_huge },
 	{ "the page of zeroes", test_zero, NULL },
 	{ "what is refused", test_refused, NULL },
+	/* Where there is persistent memory, and a driver for no device */
+	{ "files without a page cache", test_dax, NULL },
+	{ "a device's own pages", test_device, NULL },
 };
 
 static pid_t owner;
@@ -682,6 +858,8 @@ static void remove_dir(void)
 
 int main(void)
 {
+	unsigned int n = ARRAY_SIZE(tests);
+
 	ksft_print_header();
 	palloc_init(PALLOC_NEED_CGROUP | PALLOC_NEED_SYSCALLS);
 	snprintf(dir, sizeof(dir), "/tmp/palloc_XXXXXX");
@@ -689,5 +867,7 @@ int main(void)
 		palloc_bail("%s: %s", dir, strerror(errno));
 	owner = getpid();
 	atexit(remove_dir);
-	palloc_run_tests(tests, ARRAY_SIZE(tests));
+	if (access(PMEM, F_OK) || access(DEVICE, F_OK))
+		n -= 2;
+	palloc_run_tests(tests, n);
 }

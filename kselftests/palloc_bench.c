@@ -414,6 +414,24 @@ static bool hold(void)
 	return true;
 }
 
+/* How many huge blocks compaction makes of memory that is full of holes. */
+static bool compact(void)
+{
+	struct palloc_compaction c = { .list = off ? NULL : bins };
+
+	if (bins) {
+		c.cg = palloc_cg_new(NULL, "bench");
+		if (palloc_cg_bins(c.cg, bins))
+			palloc_bail("cannot set bins %s", bins);
+	}
+	palloc_compact(&c);
+	printf("bench %s free %zu used %zu moved %ld before %ld after %ld\n", name, c.free,
+	       c.used[0] + c.used[1], c.moved, c.before, c.after);
+	if (c.cg)
+		palloc_cg_remove(c.cg);
+	return true;
+}
+
 static void usage(void)
 {
 	fputs("Usage: palloc_bench [OPTION]... WORK\n"
@@ -426,6 +444,8 @@ static void usage(void)
 	      "  turns      two tasks that take turns\n"
 	      "  regions    two regions of a task that take turns, the first with -c\n"
 	      "  remap      changes of the map, and back\n"
+	      "  compact    free blocks of the size of a huge page, before and after memory\n"
+	      "             that has holes is compacted; half of it is the cgroup's\n"
 	      "  hold       takes memory and keeps it until killed\n\n"
 	      "  -n NAME    in the output\n"
 	      "  -s KIB     of a region (default 65536)\n"
@@ -509,6 +529,8 @@ int main(int argc, char *argv[])
 	regions = !strcmp(work, "regions");
 	if (!strcmp(work, "hold")) {
 		fn = hold;
+	} else if (!strcmp(work, "compact") && (mask || !bins)) {
+		fn = compact;
 	} else if (!strcmp(work, "remap") && mask) {
 		fn = remap;
 	} else if ((!mixed && !turns && !regions && strcmp(work, "plain")) ||

@@ -8,6 +8,7 @@
 #include <alloca.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
@@ -156,6 +157,35 @@ bool palloc_reads(const char *file, const char *want)
 	char buf[4096];
 
 	return matches(file, palloc_gets(file, buf, sizeof(buf)), buf, want);
+}
+
+/* The same in sysfs. */
+int palloc_sys_write(const char *file, const void *buf, size_t len)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), PALLOC_SYSFS "/%s", file);
+	return palloc_file_write(path, buf, len);
+}
+
+int palloc_sys_puts(const char *file, const char *text)
+{
+	return palloc_sys_write(file, text, strlen(text));
+}
+
+ssize_t palloc_sys_gets(const char *file, char *buf, size_t size)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), PALLOC_SYSFS "/%s", file);
+	return palloc_file_read(path, buf, size);
+}
+
+bool palloc_sys_reads(const char *file, const char *want)
+{
+	char buf[8192];
+
+	return matches(file, palloc_sys_gets(file, buf, sizeof(buf)), buf, want);
 }
 
 /* Maps and colors */
@@ -505,6 +535,42 @@ bool palloc_is_huge(const void *addr)
 	__u64 pfn = palloc_any_pfn(addr);
 
 	return pfn && (page_flags(pfn) & KPF_THP);
+}
+
+/* Pages of all memory that have a flag of /proc/kpageflags; up to @max. */
+size_t palloc_find_flag(unsigned int flag, __u64 *pfn, size_t max)
+{
+	FILE *ranges = fopen("/proc/iomem", "re"), *flags = fopen("/proc/kpageflags", "re");
+	unsigned long long from, to;
+	char line[256];
+	size_t n = 0;
+	__u64 f;
+
+	if (!ranges || !flags)
+		palloc_bail("cannot read /proc/kpageflags");
+	while (fgets(line, sizeof(line), ranges)) {
+		if (!strstr(line, " : System RAM") ||
+		    sscanf(line, "%llx-%llx", &from, &to) != 2)
+			continue;
+		from /= palloc_page_size;
+		to /= palloc_page_size;
+		fseek(flags, from * sizeof(f), SEEK_SET);
+		for (; from <= to && fread(&f, sizeof(f), 1, flags) == 1; from++)
+			if ((f >> flag & 1) && n < max)
+				pfn[n++] = from;
+	}
+	fclose(flags);
+	fclose(ranges);
+	return n;
+}
+
+/* Takes back what soft or hard offlining has done to a page. */
+int palloc_unpoison(__u64 pfn)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%#llx", (unsigned long long)pfn);
+	return palloc_file_write(PALLOC_UNPOISON, text, strlen(text));
 }
 
 static void add_page(__u64 pfn, void *ctx)
@@ -1174,6 +1240,92 @@ bool palloc_run_in(const char *cg, void (*fn)(const void *arg), const void *arg)
 	return palloc_reap(palloc_spawn(cg, fn, arg));
 }
 
+/* The shell */
+
+static struct {
+	pid_t pid;
+	FILE *to, *from;
+} shell;
+
+static void shell_start(void)
+{
+	char dir[PATH_MAX], path[2 * PATH_MAX];
+	int in[2], out[2];
+
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || !getcwd(dir, sizeof(dir)))
+		palloc_bail("pipe: %s", strerror(errno));
+	fflush(stdout);
+	shell.pid = fork();
+	if (!shell.pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(in[0], STDIN_FILENO);
+		dup2(out[1], STDOUT_FILENO);
+		dup2(out[1], STDERR_FILENO);
+		snprintf(path, sizeof(path), "%s:%s", dir, getenv("PATH") ?: "/bin:/usr/bin");
+		setenv("PATH", path, 1);
+		execl("/bin/sh", "sh", NULL);
+		_exit(127);
+	}
+	close(in[0]);
+	close(out[1]);
+	shell.to = fdopen(in[1], "w");
+	shell.from = fdopen(out[0], "r");
+	if (shell.pid < 0 || !shell.to || !shell.from)
+		palloc_bail("cannot start a shell: %s", strerror(errno));
+}
+
+/* It ends when there is nothing more to read. */
+void palloc_shell_end(void)
+{
+	if (!shell.pid)
+		return;
+	fclose(shell.to);
+	fclose(shell.from);
+	waitpid(shell.pid, NULL, 0);
+	shell.pid = 0;
+}
+
+int palloc_shell(const char *command, char *out, size_t size)
+{
+	static const char mark[] = "@@ status ";
+	char line[4096];
+	size_t len = 0;
+
+	if (!shell.pid)
+		shell_start();
+	out[0] = '\0';
+	/* The mark is on a line of its own, wherever the output ends. */
+	fprintf(shell.to, "%s\nprintf '\\n%s%%d\\n' $?\n", command, mark);
+	fflush(shell.to);
+	while (fgets(line, sizeof(line), shell.from)) {
+		if (!strncmp(line, mark, strlen(mark))) {
+			while (len && out[len - 1] == '\n')
+				out[--len] = '\0';
+			return atoi(line + strlen(mark));
+		}
+		if (len + strlen(line) < size)
+			len += sprintf(out + len, "%s", line);
+	}
+	palloc_shell_end();
+	return -1;
+}
+
+void palloc_step(const void *arg)
+{
+	const struct palloc_step *step = arg;
+	char out[16384], *line, *save;
+	int status = palloc_shell(step->command, out, sizeof(out));
+	bool same = !step->output || !fnmatch(step->output, out, 0);
+
+	if (expect(status == step->status) & expect(same))
+		return;
+	palloc_note("status %d, expected %d; the output:", status, step->status);
+	for (line = strtok_r(out, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		palloc_note("  %s", line);
+	if (!same)
+		palloc_note("expected was: %s", step->output);
+}
+
 void palloc_pin(int cpu)
 {
 	cpu_set_t set;
@@ -1299,6 +1451,140 @@ void palloc_tidy_memory(void)
 	/* Not there without CONFIG_COMPACTION. */
 	palloc_file_write("/proc/sys/vm/compact_memory", "1", 1);
 	palloc_puts("control", "flush\n");
+}
+
+/*
+ * How well compaction does: two processes have most of the memory, then keep some
+ * of it, here and there, and it is compacted.
+ */
+
+#define COMPACT_PAGES	(128UL << 10)
+
+struct tenants {
+	unsigned int filled[2], thinned[2], stop;
+};
+
+struct tenant {
+	struct tenants *all;
+	unsigned int index;
+	size_t pages;
+	unsigned int keep;	/* of 16 */
+	const char *list;	/* of its colors, or NULL for any */
+};
+
+static void wait_for(const unsigned int *what)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 10000; tries++) {
+		if (__atomic_load_n(what, __ATOMIC_ACQUIRE))
+			return;
+		usleep(10000);
+	}
+	palloc_bail("waited too long");
+}
+
+static void tenant(const void *arg)
+{
+	const struct tenant *t = arg;
+	char *p = palloc_map_pages(t->pages, MAP_NORESERVE);
+	unsigned int seed = t->index;
+	unsigned long checked;
+	size_t i;
+
+	madvise(p, t->pages * palloc_page_size, MADV_NOHUGEPAGE);
+	if (t->index)
+		wait_for(&t->all->filled[0]);
+	palloc_touch(p, t->pages);
+	__atomic_store_n(&t->all->filled[t->index], 1, __ATOMIC_RELEASE);
+	wait_for(&t->all->filled[1]);
+	for (i = 0; i < t->pages; i++) {
+		seed = seed * 1664525 + 1013904223;
+		if (seed >> 28 >= t->keep)
+			madvise(p + i * palloc_page_size, palloc_page_size, MADV_DONTNEED);
+	}
+	__atomic_store_n(&t->all->thinned[t->index], 1, __ATOMIC_RELEASE);
+	wait_for(&t->all->stop);
+	if (t->list)
+		expect(palloc_impure(0, p, t->pages, t->list, &checked) == 0);
+}
+
+/* Free blocks of the size of a huge page, those they make up counted as such. */
+static long huge_blocks(void)
+{
+	char line[512], *save, *word;
+	long sum = 0;
+	FILE *f;
+
+	f = fopen("/proc/buddyinfo", "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		int n = 0;
+
+		for (word = strtok_r(line, "\n ", &save); word;
+		     word = strtok_r(NULL, "\n ", &save))
+			if (n++ >= 4 + 9)
+				sum += strtol(word, NULL, 10) << (n - 1 - 4 - 9);
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+/* Huge pages, which compaction leaves alone, are for what would take too long. */
+static void *ballast(size_t *pages)
+{
+	size_t free_pages = palloc_meminfo("MemFree") * 1024 / palloc_page_size;
+	void *p;
+
+	*pages = free_pages > COMPACT_PAGES ? free_pages - COMPACT_PAGES : 0;
+	if (!*pages)
+		return NULL;
+	p = palloc_map_pages(*pages, MAP_NORESERVE);
+	madvise(p, *pages * palloc_page_size, MADV_HUGEPAGE);
+	palloc_touch(p, *pages);
+	return p;
+}
+
+/* On any kernel. The first of the processes has most of it, and is of c->cg. */
+void palloc_compact(struct palloc_compaction *c)
+{
+	struct tenants *all = mmap(NULL, sizeof(*all), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct tenant t[2] = {
+		{ .all = all, .index = 0, .keep = 12, .list = c->list },
+		{ .all = all, .index = 1, .keep = 6 },
+	};
+	unsigned int i;
+	pid_t pid[2];
+	size_t heavy;
+	void *weight;
+
+	if (all == MAP_FAILED)
+		palloc_bail("mmap: %s", strerror(errno));
+	palloc_tidy_memory();
+	weight = ballast(&heavy);
+	c->free = palloc_meminfo("MemFree") * 1024 / palloc_page_size;
+	t[0].pages = c->free * 10 / 16;
+	t[1].pages = c->free * 4 / 16;
+	for (i = 0; i < 2; i++) {
+		c->used[i] = t[i].pages * t[i].keep / 16;
+		pid[i] = palloc_spawn(i ? NULL : c->cg, tenant, &t[i]);
+	}
+	for (i = 0; i < 2; i++)
+		wait_for(&all->thinned[i]);
+	palloc_puts("control", "flush\n");
+	c->before = huge_blocks();
+	c->moved = palloc_vmstat("pgmigrate_success");
+	expect(palloc_file_write("/proc/sys/vm/compact_memory", "1", 1) == 0);
+	c->moved = palloc_vmstat("pgmigrate_success") - c->moved;
+	palloc_puts("control", "flush\n");
+	c->after = huge_blocks();
+	__atomic_store_n(&all->stop, 1, __ATOMIC_RELEASE);
+	for (i = 0; i < 2; i++)
+		expect(palloc_reap(pid[i]));
+	if (heavy)
+		palloc_free(weight, heavy);
+	munmap(all, sizeof(*all));
 }
 
 /* Blocks of the highest order, all zones; and what that order is. */
@@ -1660,6 +1946,7 @@ static void cleanup(void)
 {
 	if (getpid() != owner)
 		return;
+	palloc_shell_end();
 	cg_remove_all();
 	if (cg_enabled_here)
 		palloc_cg_write(cg_root, "cgroup.subtree_control", "-palloc");

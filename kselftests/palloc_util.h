@@ -18,12 +18,15 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
-#include <linux/types.h>
+#include <linux/palloc.h>
 #include <linux/sched.h>
+#include <linux/types.h>
 
 #include "../kselftest.h"
 
 #define PALLOC_DIR	"/sys/kernel/debug/palloc"
+#define PALLOC_SYSFS	"/sys/kernel/mm/palloc"
+#define PALLOC_UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define PALLOC_MAX_BITS	10
 #define PALLOC_MAX_BINS	1024U
 /*
@@ -34,8 +37,8 @@
 #define PALLOC_LONGS	(PALLOC_MAX_BINS / (8 * sizeof(long)))
 
 /* The C library's headers may be older than the kernel's. */
-#ifndef MAP_PALLOC
-#define MAP_PALLOC	0x800000
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE	101
 #endif
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ	22
@@ -46,26 +49,9 @@
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE	0x100000
 #endif
-#ifndef PR_PALLOC_POLICY
-#define PR_PALLOC_POLICY	0x50414c43
-#define PR_PALLOC_FALLBACK	0
-#define PR_PALLOC_STRICT	1
-#define PR_PALLOC_GET		2
-#endif
-#ifdef __x86_64__
-#ifndef __NR_set_color
-#define __NR_set_color		548
-#endif
-#ifndef __NR_set_color_map
-#define __NR_set_color_map	549
-#endif
-#else
 #ifndef __NR_set_color
 #define __NR_set_color		(-1)
-#endif
-#ifndef __NR_set_color_map
 #define __NR_set_color_map	(-1)
-#endif
 #endif
 
 /* One XOR function of address bits per color bit. */
@@ -95,6 +81,10 @@ int palloc_write(const char *file, const void *buf, size_t len);
 int palloc_puts(const char *file, const char *text);
 ssize_t palloc_gets(const char *file, char *buf, size_t size);
 bool palloc_reads(const char *file, const char *want);
+int palloc_sys_write(const char *file, const void *buf, size_t len);
+int palloc_sys_puts(const char *file, const char *text);
+ssize_t palloc_sys_gets(const char *file, char *buf, size_t size);
+bool palloc_sys_reads(const char *file, const char *want);
 
 /* Maps and colors. */
 bool palloc_map_parse(struct palloc_map *map, const char *text);
@@ -129,6 +119,8 @@ int palloc_policy(int op);
 __u64 palloc_pfn(const void *addr);
 __u64 palloc_any_pfn(const void *addr);
 bool palloc_is_huge(const void *addr);
+size_t palloc_find_flag(unsigned int flag, __u64 *pfn, size_t max);
+int palloc_unpoison(__u64 pfn);
 long palloc_count(pid_t pid, const void *addr, size_t pages, struct palloc_hist *hist);
 long palloc_count_all(pid_t pid, bool colored_only, struct palloc_hist *hist);
 unsigned int palloc_seen(const void *addr, size_t pages);
@@ -180,6 +172,22 @@ bool palloc_run_in(const char *cg, void (*fn)(const void *arg), const void *arg)
 void palloc_pin(int cpu);
 void palloc_short_lists(bool on);
 
+/*
+ * A shell that keeps its state from one command to the next, with the folder of
+ * the test programs in PATH. Returns the exit status, or -1.
+ */
+int palloc_shell(const char *command, char *out, size_t size);
+void palloc_shell_end(void);
+
+/* A line for the shell, and what it has to lead to. */
+struct palloc_step {
+	const char *command;
+	int status;
+	const char *output;	/* a pattern as fnmatch() has them, NULL for any */
+};
+
+void palloc_step(const void *arg);
+
 /* A block device that takes no memory for what was never written to it. */
 int palloc_zram_add(size_t pages);
 void palloc_zram_remove(int id);
@@ -190,7 +198,15 @@ void palloc_mkswap(const char *path, unsigned int pages);
 long palloc_meminfo(const char *key);
 long palloc_vmstat(const char *key);
 
+/* How well compaction does, where somebody has half of the memory. */
+struct palloc_compaction {
+	const char *cg, *list;		/* of whom, and his colors; or NULL */
+	size_t free, used[2];		/* pages */
+	long before, after, moved;	/* huge blocks, and pages */
+};
+
 /* Free memory. */
+void palloc_compact(struct palloc_compaction *c);
 void palloc_tidy_memory(void);
 long palloc_highest_blocks(unsigned int *order);
 bool palloc_blocks_back(long before);

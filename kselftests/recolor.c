@@ -21,14 +21,6 @@
 
 #include "palloc_util.h"
 
-#ifndef PR_PALLOC_RECOLOR
-#define PR_PALLOC_RECOLOR	0x50414c44
-struct palloc_recolor {
-	__u64 moved;
-	__u64 failed;
-};
-#endif
-
 #define THP_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
 #define PAGES		2048
 #define HUGE_BYTES	(2UL << 20)

@@ -4,15 +4,16 @@
  * another process that writes to memory which its owner has never touched, by
  * process_vm_writev(), ptrace() or /proc/PID/mem, or that answers its page
  * faults through userfaultfd; a kernel thread that reads into it for io_uring; a
- * breakpoint or uprobe that replaces a page of its text; or I/O that pins pages
- * for long. It makes no difference whether the
- * other process has colors of its own, and an owner without colors is not given
- * those of the other one.
+ * breakpoint or uprobe that replaces a page of its text; a device that writes to
+ * it, or has had it in its own memory; or I/O that pins pages for long. It makes
+ * no difference whether the other process has colors of its own, and an owner
+ * without colors is not given those of the other one.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <linux/iommufd.h>
 #include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
 #include <signal.h>
@@ -25,6 +26,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../../../drivers/iommu/iommufd/iommufd_test.h"
+#include "../../../../lib/test_hmm_uapi.h"
 #include "../../../../mm/gup_test.h"
 #include "palloc_util.h"
 
@@ -38,14 +41,20 @@
 #define RET		0xc3
 #define INT3		0xcc
 
+/* Those of drivers for no device, which are not everywhere. */
+#define HMM		"/dev/hmm_dmirror0"
+#define HMM_COHERENT	"/dev/hmm_dmirror2"
+#define IOMMU		"/dev/iommu"
+
 /* Whose memory is written to; seen by both. */
 struct target {
 	pid_t pid;
 	size_t pages;
 	char *p;
 	char path[64];			/* of the file that is mapped there */
-	int fd;				/* of its userfaultfd or ring */
+	int fd;				/* of its userfaultfd, ring or device */
 	size_t tail;			/* where the ring's submission queue has it */
+	unsigned int ioas;		/* what an IOMMU is to map */
 	bool ready;
 };
 
@@ -55,6 +64,7 @@ struct method {
 	void (*map)(struct target *t, int flags);
 	/* In the writer. */
 	void (*write)(const struct target *t);
+	const char *device;		/* that it needs, or NULL */
 };
 
 static char *at(const void *p, size_t page)
@@ -137,6 +147,67 @@ static void map_iowq(struct target *t, int flags)
 		palloc_bail("memfd: %s", strerror(errno));
 	map_anon(t, flags);
 	have_ring(t, fd, IOSQE_ASYNC);
+}
+
+/* A device that mirrors the owner's page tables, and may have pages itself. */
+static int open_hmm(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		palloc_bail("%s: %s", path, strerror(errno));
+	return fd;
+}
+
+static bool hmm(int fd, unsigned long request, void *p, size_t pages)
+{
+	struct hmm_dmirror_cmd cmd = {
+		.addr = (uintptr_t)p,
+		.ptr = (uintptr_t)malloc(pages * palloc_page_size),
+		.npages = pages,
+	};
+	bool ok = !ioctl(fd, request, &cmd);
+
+	free((void *)(uintptr_t)cmd.ptr);
+	return ok && cmd.cpages == pages;
+}
+
+static void map_mirrored(struct target *t, int flags)
+{
+	map_anon(t, flags);
+	t->fd = open_hmm(HMM);
+}
+
+static void map_migrated(struct target *t, int flags)
+{
+	map_mirrored(t, flags);
+	madvise(t->p, t->pages * palloc_page_size, MADV_NOHUGEPAGE);
+	palloc_touch(t->p, t->pages);
+	if (!hmm(t->fd, HMM_DMIRROR_MIGRATE_TO_DEV, t->p, t->pages))
+		palloc_bail("HMM_DMIRROR_MIGRATE_TO_DEV: %s", strerror(errno));
+}
+
+/* What an IOMMU is to map, as soon as somebody attaches a device to it. */
+static void map_iommu(struct target *t, int flags)
+{
+	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE |
+			 IOMMU_IOAS_MAP_READABLE,
+		.length = t->pages * palloc_page_size,
+		.iova = MOCK_APERTURE_START,
+	};
+
+	map_anon(t, flags);
+	t->fd = open(IOMMU, O_RDWR | O_CLOEXEC);
+	if (t->fd < 0 || ioctl(t->fd, IOMMU_IOAS_ALLOC, &alloc))
+		palloc_bail("%s: %s", IOMMU, strerror(errno));
+	map.ioas_id = alloc.out_ioas_id;
+	map.user_va = (uintptr_t)t->p;
+	if (ioctl(t->fd, IOMMU_IOAS_MAP, &map))
+		palloc_bail("IOMMU_IOAS_MAP: %s", strerror(errno));
+	t->ioas = alloc.out_ioas_id;
 }
 
 /* A program's text: each page is a function that does nothing. */
@@ -324,17 +395,50 @@ static void write_uprobes(const struct target *t)
 	}
 }
 
+static void write_device(const struct target *t)
+{
+	int fd = get_fd(t);
+
+	expect(hmm(fd, HMM_DMIRROR_WRITE, t->p, t->pages));
+	close(fd);
+}
+
+static void write_migrate(const struct target *t)
+{
+	int fd = get_fd(t);
+
+	expect(hmm(fd, HMM_DMIRROR_MIGRATE_TO_SYS, t->p, t->pages));
+	close(fd);
+}
+
+static void write_attach(const struct target *t)
+{
+	struct iommu_test_cmd cmd = {
+		.size = sizeof(cmd),
+		.op = IOMMU_TEST_OP_MOCK_DOMAIN,
+		.id = t->ioas,
+	};
+	int fd = get_fd(t);
+
+	expect(!ioctl(fd, IOMMU_TEST_CMD, &cmd));
+	close(fd);
+}
+
 static const struct method methods[] = {
-	{ "process_vm_writev", map_anon, write_vm },
-	{ "ptrace", map_anon, write_ptrace },
-	{ "/proc/PID/mem", map_anon, write_mem },
-	{ "UFFDIO_COPY", map_uffd, write_uffd },
-	{ "UFFDIO_COPY of untouched memory", map_uffd, write_uffd_late },
-	{ "UFFDIO_ZEROPAGE and a write", map_uffd, write_uffd_zeropage },
-	{ "io_uring, IORING_SETUP_SQPOLL", map_sqpoll, write_ring },
-	{ "io_uring, IOSQE_ASYNC", map_iowq, write_ring },
-	{ "breakpoints in text", map_text, write_breakpoints },
-	{ "uprobes", map_text, write_uprobes },
+	{ "process_vm_writev", map_anon, write_vm, NULL },
+	{ "ptrace", map_anon, write_ptrace, NULL },
+	{ "/proc/PID/mem", map_anon, write_mem, NULL },
+	{ "UFFDIO_COPY", map_uffd, write_uffd, NULL },
+	{ "UFFDIO_COPY of untouched memory", map_uffd, write_uffd_late, NULL },
+	{ "UFFDIO_ZEROPAGE and a write", map_uffd, write_uffd_zeropage, NULL },
+	{ "io_uring, IORING_SETUP_SQPOLL", map_sqpoll, write_ring, NULL },
+	{ "io_uring, IOSQE_ASYNC", map_iowq, write_ring, NULL },
+	{ "breakpoints in text", map_text, write_breakpoints, NULL },
+	{ "uprobes", map_text, write_uprobes, NULL },
+	{ "a device writes", map_mirrored, write_device, HMM },
+	{ "a device's memory, brought back", map_migrated, write_migrate, HMM },
+	{ "a device's memory, page faults", map_migrated, write_vm, HMM },
+	{ "an IOMMU maps", map_iommu, write_attach, IOMMU },
 };
 
 /* One of them, with an owner and a writer of some kind. */
@@ -435,6 +539,7 @@ struct pin {
 	const char *list;
 	void *shared;			/* pages that are the parent's, too */
 	bool region;
+	bool device;			/* pages are in a device's memory first */
 	void (*fn)(void *p);
 };
 
@@ -469,7 +574,12 @@ static void pins(const void *arg)
 
 	if (pin->region)
 		expect(palloc_set_colors(pin->list) == 0);
-	if (!p) {
+	if (pin->device) {
+		p = palloc_alloc(PAGES, pin->region ? MAP_PALLOC : 0);
+		/* CPUs can use it, so that it stays mapped. */
+		expect(hmm(open_hmm(HMM_COHERENT), HMM_DMIRROR_MIGRATE_TO_DEV, p, PAGES));
+		expect(!palloc_pure(p, PAGES, pin->list));
+	} else if (!p) {
 		p = palloc_map_pages(PAGES, pin->region ? MAP_PALLOC : 0);
 		pin->fn(p);
 		expect(palloc_pure(p, PAGES, pin->list));
@@ -493,6 +603,10 @@ static void test_pin(const void *arg)
 	expect(palloc_cg_bins(cg, OWNER) == 0);
 	pin.list = pin.region ? REGION : OWNER;
 	expect(palloc_run_in(cg, pins, &pin));
+	if (pin.device) {
+		expect(palloc_fallbacks() == 0);
+		return;
+	}
 	/* Copies of pages that are shared since fork(). */
 	p = palloc_map_pages(PAGES, pin.region ? MAP_PALLOC : 0);
 	madvise(p, PAGES * palloc_page_size, MADV_NOHUGEPAGE);
@@ -507,12 +621,17 @@ static const struct pin uring_group = { .fn = pin_uring };
 static const struct pin uring_region = { .fn = pin_uring, .region = true };
 static const struct pin read_group = { .fn = pin_read };
 static const struct pin read_region = { .fn = pin_read, .region = true };
+static const struct pin device_group = { .fn = pin_read, .device = true };
+static const struct pin device_region = { .fn = pin_read, .device = true, .region = true };
 
 static const struct palloc_test pin_tests[] = {
 	{ "io_uring's buffers: cgroup", test_pin, &uring_group },
 	{ "io_uring's buffers: region", test_pin, &uring_region },
 	{ "pinned for reading: cgroup", test_pin, &read_group },
 	{ "pinned for reading: region", test_pin, &read_region },
+	/* Where a device has such memory. */
+	{ "a device's memory, pinned: cgroup", test_pin, &device_group },
+	{ "a device's memory, pinned: region", test_pin, &device_region },
 };
 
 static const struct kind {
@@ -537,6 +656,8 @@ int main(void)
 	unsigned int i, j, n = 0;
 
 	for (i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (methods[i].device && access(methods[i].device, F_OK))
+			continue;
 		for (j = 0; j < ARRAY_SIZE(kinds); j++) {
 			const struct kind *k = &kinds[j];
 
@@ -554,8 +675,12 @@ int main(void)
 			n++;
 		}
 	}
-	for (i = 0; i < ARRAY_SIZE(pin_tests); i++)
-		tests[n++] = pin_tests[i];
+	for (i = 0; i < ARRAY_SIZE(pin_tests); i++) {
+		const struct pin *pin = pin_tests[i].arg;
+
+		if (!pin->device || !access(HMM_COHERENT, F_OK))
+			tests[n++] = pin_tests[i];
+	}
 	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
 	palloc_run_tests(tests, n);

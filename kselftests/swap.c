@@ -4,7 +4,8 @@
  * whoever has read them in: tasks of two colors and one of none lie interleaved
  * in swap, are read ahead for each other, by MADV_WILLNEED of their own and of
  * others, by fork, by writeback of zswap, and by swapoff.  With zram, which is
- * read at once, with a loop device, which is not, and with zswap before it.
+ * read at once, with a loop device, which is not, and with zswap before it.  And
+ * that what is in the swap cache keeps its color when it is moved.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,6 +26,8 @@
 #define ZSWAP		"/sys/module/zswap/parameters"
 #define READAHEAD	"/sys/kernel/mm/swap/vma_ra_enabled"
 #define CLUSTER		"/proc/sys/vm/page-cluster"
+#define SOFT_OFFLINE	"/sys/devices/system/memory/soft_offline_page"
+#define KPF_SWAPCACHE	13
 
 enum device { ZRAM, LOOP, ZSWAP_LOOP };
 
@@ -393,6 +396,54 @@ static void test_strict(const void *arg)
 	space_free();
 }
 
+/* In the swap cache, pages are of nobody; but their colors are somebody's. */
+static void test_moved(const void *arg)
+{
+	static const char *const list[OWNERS] = { "0-3", "8-11", NULL };
+	__u64 before[OWNERS * PAGES], after[OWNERS * PAGES];
+	const size_t max = ARRAY_SIZE(before), n = PAGES / 2;
+	int colors[16] = { 0 };
+	size_t in_cache, i, j, bad = 0;
+	char text[32];
+
+	(void)arg;
+	if (!palloc_keep(CLUSTER) || !palloc_keep(READAHEAD) || !space_new(LOOP)) {
+		palloc_skip("no such swap");
+		return;
+	}
+	palloc_setup_mask(0xf000);
+	begin(list, false);
+	swap_out();
+	expect(advise(&owner[0], 0, PAGES, MADV_WILLNEED));
+	in_cache = palloc_find_flag(KPF_SWAPCACHE, before, max);
+	expect(in_cache >= PAGES && in_cache < max);
+	for (i = 0; i < in_cache; i++)
+		colors[palloc_color(&palloc_map, before[i])]++;
+	expect(colors[0] && colors[3] && colors[0] + colors[1] + colors[2] + colors[3] >= PAGES);
+	for (i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), "%#llx",
+			 (unsigned long long)before[i] * palloc_page_size);
+		expect(palloc_file_write(SOFT_OFFLINE, text, strlen(text)) == 0);
+	}
+	expect(palloc_find_flag(KPF_SWAPCACHE, after, max) == in_cache);
+	for (i = 0; i < in_cache; i++) {
+		colors[palloc_color(&palloc_map, after[i])]--;
+		for (j = 0; j < n; j++)
+			bad += after[i] == before[j];
+	}
+	expect(!bad);
+	for (i = 0; i < ARRAY_SIZE(colors); i++)
+		expect(!colors[i]);
+	tell_all(READ);
+	tell_all(CHECK);
+	for (i = 0; i < n; i++)
+		expect(palloc_unpoison(before[i]) == 0);
+	expect(palloc_fallbacks() == 0);
+	expect(swapoff(space.path) == 0);
+	end();
+	space_free();
+}
+
 static const enum device zram = ZRAM, loop = LOOP, zswap = ZSWAP_LOOP;
 
 static const struct palloc_test tests[] = {
@@ -400,6 +451,7 @@ static const struct palloc_test tests[] = {
 	{ "a loop device", test_swap, &loop },
 	{ "zswap", test_swap, &zswap },
 	{ "strict owners", test_strict, NULL },
+	{ "the swap cache is moved", test_moved, NULL },
 };
 
 int main(void)

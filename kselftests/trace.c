@@ -3,7 +3,9 @@
  * Proves that debug_level 1 makes colored allocations visible in the trace, one
  * line each with task, pfn, color and found/want, as the guides grep for them;
  * that every line is true (the color is that of the pfn, and one the task may
- * have); that tasks without colors leave no line; and that 0 stops them.
+ * have); that tasks without colors leave no line; that colors that run out leave
+ * one, and with debug_level 2 what was recolored and what map there is; and
+ * that 0 stops them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,6 +17,10 @@
 #include <unistd.h>
 
 #include "palloc_util.h"
+
+#ifndef PR_PALLOC_RECOLOR
+#define PR_PALLOC_RECOLOR	0x50414c44
+#endif
 
 #define MIB		4
 #define PAGES		512
@@ -199,11 +205,119 @@ static void test_stopped(const void *arg)
 	expect(grep_trace("microbenchmark-", "0-3").n == 0);
 }
 
+/* Lines of a task that have a text, "grep palloc | grep task | grep text". */
+static unsigned long count_lines(const char *task, const char *text)
+{
+	unsigned long n = 0;
+	char line[1024];
+	FILE *f;
+
+	f = fopen(TRACE, "re");
+	if (!f)
+		palloc_bail("cannot read the trace");
+	while (fgets(line, sizeof(line), f)) {
+		if (line[0] == '#' || !strstr(line, "palloc") || !strstr(line, task) ||
+		    !strstr(line, text))
+			continue;
+		if (!n++)
+			palloc_note("%.*s", (int)strcspn(line, "\n"), line);
+	}
+	fclose(f);
+	return n;
+}
+
+/* Bins 1 and 3 of this map can hold no page: these have run out at once. */
+static void without_pages(const void *arg)
+{
+	struct palloc_sigbus bus;
+	void *p;
+
+	(void)arg;
+	expect(palloc_set_colors("1,3") == 0);
+	p = palloc_alloc(PAGES, MAP_PALLOC);
+	expect(palloc_absent(0, p, PAGES) == 0);
+	palloc_free(p, PAGES);
+	expect(palloc_policy(PR_PALLOC_STRICT) == 0);
+	p = palloc_map_pages(1, MAP_PALLOC);
+	expect(palloc_try_touch(p, 1, &bus) == 0);
+	palloc_free(p, 1);
+}
+
+static void test_ran_out(const void *arg)
+{
+	char task[32];
+	pid_t pid;
+
+	if (!start(arg))
+		return;
+	expect(palloc_puts("palloc_mask", "0x1800") == 0);
+	pid = palloc_spawn(NULL, without_pages, NULL);
+	expect(palloc_reap(pid));
+	stop();
+	snprintf(task, sizeof(task), "-%d ", pid);
+	expect(count_lines(task, "palloc_fallback: Found no page of colors 1,3 order 0\n") ==
+	       PAGES);
+	expect(count_lines(task, "palloc_fail: Found no page of colors 1,3 order 0\n") == 1);
+	expect(count_lines(task, "palloc_alloc:") == 0);
+}
+
+/* What was moved is told with the process and the numbers that it is told. */
+static void recolored(const void *arg)
+{
+	__u64 count[2];
+	char text[128];
+	void *p;
+
+	expect(palloc_set_color(2) == 0);
+	p = palloc_alloc(PAGES, MAP_PALLOC);
+	expect(palloc_set_color(3) == 0);
+	expect(prctl(PR_PALLOC_RECOLOR, 0, count, 0, 0) == 0);
+	expect(palloc_pure(p, PAGES, "3"));
+	expect(count[0] >= PAGES);
+	snprintf(text, sizeof(text), "palloc_recolor: Recolored pid %d moved %llu failed %llu\n",
+		 getpid(), count[0], count[1]);
+	expect(count_lines("", text) == (arg ? 1 : 0));
+	expect(count_lines("", "palloc_recolor:") == (arg ? 1 : 0));
+}
+
+static void test_recolor(const void *arg)
+{
+	if (!start(arg ? "2" : "1"))
+		return;
+	expect(palloc_run_in(NULL, recolored, arg));
+	stop();
+}
+
+static void test_map(const void *arg)
+{
+	char task[32];
+
+	if (!start(arg ? "2" : "1"))
+		return;
+	expect(palloc_puts("control", "14 18\n15 19\n16\n") == 0);
+	expect(palloc_puts("use_palloc", "0") == 0);
+	expect(palloc_puts("palloc_mask", "0x3000") == 0);
+	expect(palloc_puts("palloc_mask", "0xzz") == -EINVAL);
+	expect(palloc_puts("control", "12\n12\n") == -EINVAL);
+	stop();
+	snprintf(task, sizeof(task), "-%d ", getpid());
+	expect(count_lines(task, "palloc_map: ") == (arg ? 3 : 0));
+	expect(count_lines(task, "palloc_map: Map of 3 functions 8 bins enabled\n") == !!arg);
+	expect(count_lines(task, "palloc_map: Map of 3 functions 8 bins disabled\n") == !!arg);
+	expect(count_lines(task, "palloc_map: Map of 2 functions 4 bins disabled\n") == !!arg);
+}
+
 static const struct palloc_test tests[] = {
 	{ "debug_level 1: a line for each colored page", test_cgroup, "1" },
 	{ "debug_level 2: the same", test_cgroup, "2" },
 	{ "debug_level 1: MAP_PALLOC", test_map_palloc, NULL },
 	{ "debug_level 1: nothing of a stock task", test_stock_task, NULL },
+	{ "debug_level 1: colors that have run out", test_ran_out, "1" },
+	{ "debug_level 2: colors that have run out", test_ran_out, "2" },
+	{ "debug_level 1: nothing of what is recolored", test_recolor, NULL },
+	{ "debug_level 2: what is recolored", test_recolor, "2" },
+	{ "debug_level 1: nothing of maps", test_map, NULL },
+	{ "debug_level 2: maps", test_map, "2" },
 	{ "debug_level 0: stopped", test_stopped, NULL },
 };
 

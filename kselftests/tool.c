@@ -1,0 +1,612 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Proves that the tool palloc (tools/mm/palloc.c) does what palloc(8) says, by what
+ * it prints, its exit status, and what is left in the kernel afterwards; that what
+ * it shows of a process is what the process has; that its JSON is well-formed; and
+ * that a program which knows nothing of colors gets them with libpalloc_preload.so.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "palloc_util.h"
+
+#define PAGES		300
+#define DEPTH		10
+
+static char out[1 << 17];
+
+/* One step. */
+static void run(const char *command, int status, const char *output)
+{
+	struct palloc_step step = { command, status, output };
+
+	palloc_note("%s", command);
+	palloc_step(&step);
+}
+
+/* Steps up to one without a command. */
+static void run_all(const struct palloc_step *step)
+{
+	for (; step->command; step++)
+		run(step->command, step->status, step->output);
+}
+
+/* The same, with 16 bins and palloc enabled. */
+static void test_steps(const void *arg)
+{
+	palloc_setup_mask(0xf000);
+	run_all(arg);
+}
+
+/* JSON: the end of the value that begins at @s, NULL if it is not well-formed */
+
+static const char *json_value(const char *s, int depth);
+
+static const char *json_string(const char *s)
+{
+	if (*s++ != '"')
+		return NULL;
+	for (; *s != '"'; s++) {
+		if ((unsigned char)*s < ' ')
+			return NULL;
+		if (*s == '\\' && !strchr("\"\\/bfnrtu", *++s))
+			return NULL;
+	}
+	return s + 1;
+}
+
+static const char *json_list(const char *s, char end, int depth)
+{
+	if (*++s == end)
+		return s + 1;
+	for (;; s++) {
+		if (end == '}') {
+			s = json_string(s);
+			if (!s || *s++ != ':')
+				return NULL;
+		}
+		s = json_value(s, depth);
+		if (!s || *s == end)
+			return s ? s + 1 : NULL;
+		if (*s != ',')
+			return NULL;
+	}
+}
+
+static const char *json_value(const char *s, int depth)
+{
+	size_t len;
+
+	if (depth > DEPTH)
+		return NULL;
+	switch (*s) {
+	case '{':
+		return json_list(s, '}', depth + 1);
+	case '[':
+		return json_list(s, ']', depth + 1);
+	case '"':
+		return json_string(s);
+	case 't':
+		return strncmp(s, "true", 4) ? NULL : s + 4;
+	case 'f':
+		return strncmp(s, "false", 5) ? NULL : s + 5;
+	default:
+		s += *s == '-';
+		len = strspn(s, "0123456789");
+		return len && (len == 1 || *s != '0') ? s + len : NULL;
+	}
+}
+
+/* Runs a command that succeeds and prints one JSON object. */
+static bool json(const char *fmt, ...)
+{
+	char command[512];
+	const char *end;
+	va_list args;
+	int status;
+
+	va_start(args, fmt);
+	vsnprintf(command, sizeof(command), fmt, args);
+	va_end(args);
+	status = palloc_shell(command, out, sizeof(out));
+	end = *out == '{' ? json_value(out, 0) : NULL;
+	if (!status && end && !*end)
+		return true;
+	palloc_note("%s: status %d, not JSON at '%.40s' of '%.400s'", command, status,
+		    end ? end : "?", out);
+	return false;
+}
+
+/* The number at the first place where @out has this key, -1 if it is nowhere. */
+static long number(const char *key)
+{
+	char quoted[64];
+	const char *at;
+
+	snprintf(quoted, sizeof(quoted), "\"%s\":", key);
+	at = strstr(out, quoted);
+	return at ? strtol(at + strlen(quoted), NULL, 10) : -1;
+}
+
+/* How many pages of a kind a bin has, by the histogram in @out. */
+static long in_bin(unsigned int bin, const char *key)
+{
+	char wanted[64];
+	const char *at;
+
+	snprintf(wanted, sizeof(wanted), "{\"bin\":%u,", bin);
+	at = strstr(out, "\"histogram\"");
+	at = at ? strstr(at, wanted) : NULL;
+	snprintf(wanted, sizeof(wanted), "\"%s\":", key);
+	at = at ? strstr(at, wanted) : NULL;
+	return at ? strtol(at + strlen(wanted), NULL, 10) : -1;
+}
+
+static const struct palloc_step usage_steps[] = {
+	{ "palloc", 2, "Usage:*palloc status*" },
+	{ "palloc --version", 0, "palloc [0-9]*" },
+	{ "palloc --help", 0, "Usage:*palloc status*palloc run --bins*palloc run --map*" },
+	{ "palloc help run", 0, "Usage:*palloc run*" },
+	{ "palloc help run | grep -c 'palloc status'", 1, "0" },
+	{ "palloc show --help", 0, "Usage:\n  palloc show*" },
+	{ "palloc nonsense", 2, "palloc: there is no command nonsense\nUsage:*" },
+	{ "palloc status --nonsense", 2, "palloc status: *nonsense*Usage:\n  palloc status*" },
+	{ "palloc status more", 2, "Usage:*" },
+	{ "palloc enable more", 2, "Usage:*" },
+	{ "palloc map 0x1000 0x2000", 2, "Usage:*" },
+	{ "palloc show", 2, "Usage:*" },
+	{ "palloc move", 2, "Usage:*" },
+	{ "palloc run", 2, "Usage:*" },
+	{ "palloc run true", 2, "Usage:*" },
+	{ "palloc run --bins 0-3", 2, "Usage:*" },
+	{ "palloc status >/dev/full", 1, "palloc: standard output: *" },
+	{ }
+};
+
+static const struct palloc_step map_steps[] = {
+	{ "palloc map", 0, "12\n13\n14\n15" },
+	{ "palloc map 0x183000", 0, "16 bins*" },
+	{ "palloc map", 0, "12\n13\n19\n20" },
+	{ "palloc map 14^18,15^19,20", 0, "8 bins*" },
+	{ "palloc map", 0, "14 18\n15 19\n20" },
+	{ "grep -v '^#' " PALLOC_DIR "/control", 0, "14 18\n15 19\n20" },
+	{ "printf '# two\\n14 18\\n\\n15 19' > /tmp/palloc_test.map", 0, "" },
+	{ "palloc map /tmp/palloc_test.map", 0, "4 bins*" },
+	{ "palloc map", 0, "14 18\n15 19" },
+	{ "rm /tmp/palloc_test.map", 0, "" },
+	{ "echo 16 | palloc map -", 0, "2 bins*" },
+	{ "palloc map", 0, "16" },
+	/* The functions of a map can be had back, as a map. */
+	{ "palloc map 8^13,14^16 && palloc map | palloc map - && palloc map", 0,
+	  "*4 bins*\n*4 bins*\n8 13\n14 16" },
+	/* What is refused changes nothing. */
+	{ "palloc map 13,14,13^14", 1, "palloc: map 13,14,13^14 is refused, *: *" },
+	{ "palloc map 99", 1, "palloc: map 99 is refused, *" },
+	{ "palloc map 0x3ffffff000", 1, "palloc: map 0x3ffffff000 is refused, *" },
+	{ "echo nonsense | palloc map -", 1, "palloc: map - is refused, *" },
+	{ "palloc map /nonexistent", 1, "palloc: /nonexistent: No such file*0xf000*llc*" },
+	{ "palloc map /dev/null", 1, "palloc: /dev/null is empty; palloc map none *" },
+	{ "palloc map", 0, "8 13\n14 16" },
+	{ "palloc disable && palloc map 0xf000", 0, "16 bins; next: palloc enable" },
+	{ "palloc map none", 0, "1 bins*" },
+	{ "palloc map", 0, "palloc: there is no map*" },
+	{ "palloc enable", 0, "palloc: there is no map yet*palloc map 0xf000" },
+	{ }
+};
+
+static const struct palloc_step enable_steps[] = {
+	{ "palloc disable; cat " PALLOC_DIR "/use_palloc", 0, "0" },
+	{ "palloc status", 0, "palloc: disabled\n*" },
+	{ "palloc enable; cat " PALLOC_DIR "/use_palloc", 0, "1" },
+	{ "palloc status", 0, "palloc: enabled\nmap: 4 functions of address bits, 16 bins\n*" },
+	{ }
+};
+
+#define ROOT		"/sys/fs/cgroup"
+#define OWN		ROOT "$(sed -n s/^0:://p /proc/self/cgroup)/"
+#define BINS		OWN "palloc.bins"
+#define POLICY		OWN "palloc.policy"
+#define NONE_LEFT	{ "ls -d /sys/fs/cgroup/palloc-run.*", 1, "*No such file*" }
+
+static const struct palloc_step run_steps[] = {
+	{ "palloc run --bins 0-3,8 -- sh -c 'cat " BINS "; echo $0' a", 0, "0-3,8\na" },
+	NONE_LEFT,
+	{ "palloc run --bins 2 sh -c 'cat " POLICY "'", 0, "fallback" },
+	{ "palloc run --strict --bins 2 sh -c 'cat " POLICY "'", 0, "strict" },
+	/* A cgroup of its own, also if it is run in one. */
+	{ "palloc run -b 0-3 -- palloc run -b 4-5 -- sh -c 'cat " BINS ".effective'",
+	  0, "4-5" },
+	/* What the command exits with; errors of the tool itself */
+	{ "palloc run --bins 1 -- false", 1, "" },
+	{ "palloc run --bins 1 -- sh -c 'exit 2'", 2, "" },
+	{ "palloc run --bins 1 -- sh -c 'kill -9 $$'", 137, "" },
+	{ "palloc run --bins 1 -- /nonexistent", 127, "palloc: /nonexistent: No such file*" },
+	{ "palloc run --bins 1 -- /", 126, "palloc: /: Permission denied" },
+	{ "palloc run --bins 16 -- true", 125, "palloc: bins 16: the map has 16 bins, 0-15" },
+	{ "palloc run --bins x -- true", 125, "palloc: bins x: not a list of bins*" },
+	{ "palloc run --keep / -- true", 125, "palloc: --keep /: *" },
+	{ "palloc run --keep ../x -- true", 125, "palloc: --keep ../x: *" },
+	NONE_LEFT,
+	/* Kept, used again, and below one that is kept */
+	{ "palloc run --bins 0-7 --keep palloc_test.k -- true", 0, "" },
+	{ "cat " ROOT "/palloc_test.k/palloc.bins", 0, "0-7" },
+	{ "palloc run --keep palloc_test.k -- sh -c 'cat " BINS "'", 0, "0-7" },
+	{ "palloc run --keep /palloc_test.k/a/b --bins 6-9 -- true", 0, "" },
+	{ "cat /sys/fs/cgroup/palloc_test.k/a/b/palloc.bins.effective", 0, "6-7" },
+	{ "palloc status", 0, "*\n/palloc_test.k * 0-7 *\n/palloc_test.k/a/b * 6-9 * 6-7 *" },
+	{ "(cd " ROOT "/palloc_test.k && rmdir a/b a) && rmdir " ROOT "/palloc_test.k", 0, "" },
+	/* Told, but no reason not to run */
+	{ "palloc disable; palloc run --bins 1 -- echo x", 0, "palloc: palloc is disabled*\nx" },
+	{ "palloc map none; palloc run --bins 1 -- true", 125, "*palloc map 0xf000" },
+	NONE_LEFT,
+	{ }
+};
+
+#define START(command)	"palloc run -b 0-3 -- " command " > /tmp/palloc_test.out 2>&1 & pid=$!; "
+#define UNTIL(what)	"n=99; until " what "; do n=$((n - 1)); [ $n != 0 ] || exit; sleep .2; done"
+
+static const struct palloc_step signals_steps[] = {
+	{ START("sleep 1000") "procs=" ROOT "/palloc-run.$pid/cgroup.procs", 0, NULL },
+	{ UNTIL("grep -qs sleep /proc/$(cat $procs 2>/dev/null)/comm"), 0, "" },
+	{ "kill -TERM $pid; wait $pid", 143, NULL },
+	NONE_LEFT,
+	{ START("sh -c 'trap \"echo told; exit 3\" USR1; echo ready; while :; do sleep 0.1; done'"),
+	  0, NULL },
+	{ UNTIL("grep -q ready /tmp/palloc_test.out"), 0, NULL },
+	{ "kill -USR1 $pid; wait $pid", 3, NULL },
+	{ "cat /tmp/palloc_test.out", 0, "ready\ntold" },
+	NONE_LEFT,
+	/* What is left behind is waited for, or killed on request. */
+	{ "palloc run --bins 0-3 -- sh -c 'sleep .5 & echo done'", 0, "done\npalloc: waiting *" },
+	NONE_LEFT,
+	{ START("sh -c 'sleep 1000 & echo done'"), 0, NULL },
+	{ UNTIL("grep -q waiting /tmp/palloc_test.out"), 0, NULL },
+	{ "kill -TERM $pid; wait $pid", 0, NULL },
+	NONE_LEFT,
+	{ "rm /tmp/palloc_test.out", 0, "" },
+	{ }
+};
+
+static void test_run_colors(const void *arg)
+{
+	unsigned int bin;
+	long anon = 0;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	if (!expect(json("palloc run --bins 5,9 -- palloc show --json self")))
+		return;
+	expect(number("bins") == 16);
+	expect(number("outside") == 0);
+	expect(strstr(out, "\"effective\":\"5,9\""));
+	expect(strstr(out, "\"comm\":\"palloc\""));
+	for (bin = 0; bin < 16; bin++) {
+		if (bin == 5 || bin == 9)
+			anon += in_bin(bin, "anon");
+		else
+			expect(in_bin(bin, "anon") == 0);
+	}
+	expect(anon > 5 && anon == number("anon"));
+}
+
+static void wait_here(const void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+}
+
+/* Some of everything */
+static void take_pages(const void *arg)
+{
+	int fd = memfd_create("palloc_test", 0);
+	void *p;
+
+	palloc_alloc(PAGES, 0);
+	expect(palloc_set_color(7) == 0);
+	palloc_alloc(PAGES, MAP_PALLOC);
+	expect(ftruncate(fd, PAGES * palloc_page_size) == 0);
+	p = mmap(NULL, PAGES * palloc_page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	expect(p != MAP_FAILED);
+	palloc_touch(p, PAGES);
+	/* A second mapping adds no page. */
+	p = mmap(NULL, PAGES * palloc_page_size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+	expect(p != MAP_FAILED);
+	/* Pages of zeroes are not counted. */
+	madvise(palloc_map_pages(PAGES, 0), PAGES * palloc_page_size, MADV_POPULATE_READ);
+	if (arg)
+		expect(write(*(const int *)arg, "", 1) == 1);
+	wait_here(NULL);
+}
+
+static pid_t spawn_ready(const char *cg, void (*fn)(const void *arg))
+{
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	if (pipe2(ready, O_CLOEXEC))
+		palloc_bail("pipe: %s", strerror(errno));
+	pid = palloc_spawn(cg, fn, &ready[1]);
+	close(ready[1]);
+	expect(read(ready[0], &c, 1) == 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	palloc_reap(pid);
+}
+
+/* What the tool shows is what is there, by another's count. */
+static void test_show(const void *arg)
+{
+	static struct palloc_hist all, regions;
+	char command[64];
+	const char *cg;
+	unsigned int bin;
+	pid_t pid;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	cg = palloc_cg_new(NULL, "show");
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	pid = spawn_ready(cg, take_pages);
+	memset(&all, 0, sizeof(all));
+	memset(&regions, 0, sizeof(regions));
+	expect(palloc_count_all(pid, false, &all) > 0);
+	expect(palloc_count_all(pid, true, &regions) == PAGES);
+
+	if (expect(json("palloc show --json %d", pid))) {
+		expect(number("pid") == pid);
+		expect(number("map_palloc") == PAGES);
+		/* Programs are files or shared memory, it depends on the file system. */
+		expect(number("shmem") >= PAGES);
+		expect(number("file") >= 0 && number("shmem") + number("file") < 2 * PAGES);
+		expect(number("anon") == (long)(all.pages - regions.pages));
+		expect(number("pages") == number("anon") + number("file") + number("shmem") +
+		       number("map_palloc"));
+		for (bin = 0; bin < 16; bin++) {
+			expect(in_bin(bin, "map_palloc") == (long)regions.n[bin]);
+			expect(in_bin(bin, "anon") == (long)(all.n[bin] - regions.n[bin]));
+		}
+		expect(in_bin(7, "map_palloc") == PAGES);
+	}
+
+	/* Of a cgroup each page once: this one has one process. */
+	if (expect(json("palloc show --json %s", cg))) {
+		expect(number("processes") == 1);
+		expect(number("map_palloc") == PAGES);
+		expect(number("anon") == (long)(all.pages - regions.pages));
+	}
+	expect(json("palloc show --json %s", cg + strlen(palloc_cg_root())));
+	expect(json("palloc show --json %s/", cg + strlen(palloc_cg_root()) + 1));
+
+	snprintf(command, sizeof(command), "palloc show %d", pid);
+	run(command, 0,
+	    "tool (PID *): * of 16 bins used\n* MAP_PALLOC 300 (P)\n"
+	    "      bin     pages     %\n        0\\* *#*\n        7  *PP*\n"
+	    "\\* bins of /palloc_test*: 0-3*");
+	end(pid);
+	run(command, 1, "palloc: there is no process *");
+	run("palloc show nonsense", 1,
+	    "palloc: there is no cgroup /sys/fs/cgroup/nonsense: *");
+	run("palloc show 0", 1, "palloc: there is no process 0");
+	/* A kernel thread has no pages. */
+	run("palloc show 2", 0, "kthreadd (PID 2): 0 pages*");
+}
+
+static void plain_pages(const void *arg)
+{
+	palloc_alloc(PAGES, 0);
+	expect(write(*(const int *)arg, "", 1) == 1);
+	wait_here(NULL);
+}
+
+static void test_move(const void *arg)
+{
+	const char *cg;
+	char text[512];
+	pid_t pid;
+	int i;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	cg = palloc_cg_new(NULL, "move");
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	for (i = 0; i < 2; i++) {
+		pid = spawn_ready(NULL, plain_pages);
+		expect(palloc_cg_move(cg, pid) == 0);
+		expect(json("palloc show --json %d", pid) && number("outside") > PAGES / 2);
+		snprintf(text, sizeof(text), "palloc show %d | tail -n 1", pid);
+		run(text, 0, "* anon pages are outside of these: palloc move *");
+		if (i)
+			snprintf(text, sizeof(text), "palloc move %s", cg);
+		else
+			snprintf(text, sizeof(text), "palloc move %d", pid);
+		/* What it shares with this process since fork() stays. */
+		palloc_shell(text, out, sizeof(out));
+		palloc_note("%s: %s", text, out);
+		expect(atol(out) > PAGES / 2);
+		expect(strstr(out, " pages moved, "));
+		expect(json("palloc show --json %d", pid) && number("outside") < 50);
+		end(pid);
+	}
+	run("palloc move /", 1, "palloc: the root cgroup *");
+	run("palloc move 2", 1, "palloc: process 2 has no memory*");
+}
+
+/* Memory of a program that knows nothing of colors; it checks by itself. */
+static const struct palloc_step preload_steps[] = {
+	{ "./unaware 5,9", 1, "*not ok*" },
+	{ "palloc run --map 5,9 -- ./unaware 5,9", 0,
+	  "heap: * pages ok\nlarge block: * pages ok\nstack of a thread: * pages ok" },
+	/* Beside a cgroup's bins */
+	{ "palloc run --map 5 --bins 0-3 -- ./unaware 5", 0, "heap: * ok\n*" },
+	/* Where the cgroup is confined to its own colors */
+	{ "palloc run -b 8-11 -k palloc_test.c -- sh -c 'echo 1 > " OWN "palloc.confine'", 0, "" },
+	{ "palloc run -k palloc_test.c -- palloc run --map 5 -- ./unaware 5", 125,
+	  "palloc: colors 5: the cgroup /palloc_test.c is confined to others:*" },
+	{ "palloc run -k palloc_test.c -- palloc run --map 9 -- ./unaware 9", 0, "heap: * ok\n*" },
+	{ "rmdir " ROOT "/palloc_test.c", 0, "" },
+	/* What has no say for the loader. The tool is such a program where the tests run. */
+	{ "palloc run --map 5 -- palloc help", 125, "palloc: *palloc is linked statically*--bins" },
+	{ "palloc run --map 16 -- ./unaware 5", 125, "palloc: bins 16: the map has 16 bins, 0-15" },
+	{ "palloc run --map x -- ./unaware 5", 125, "palloc: bins x: not a list*" },
+	{ "palloc run --map '' -- ./unaware 5", 125, "palloc: --map needs at least one color" },
+	{ "PALLOC_COLORS=16 LD_PRELOAD=./libpalloc_preload.so ./unaware 5", 125,
+	  "libpalloc_preload: set_color_map: *" },
+	{ "PALLOC_COLORS=5- LD_PRELOAD=./libpalloc_preload.so ./unaware 5", 125,
+	  "libpalloc_preload: PALLOC_COLORS*" },
+	NONE_LEFT,
+	{ }
+};
+
+static void test_status(const void *arg)
+{
+	const char *cg;
+	char text[512];
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	cg = palloc_cg_new(NULL, "status");
+	expect(palloc_cg_bins(cg, "4-6") == 0);
+	if (expect(json("palloc status --json"))) {
+		expect(strstr(out, "\"built_in\":true,\"enabled\":true,"));
+		expect(strstr(out, "\"map\":[[12],[13],[14],[15]],\"bins\":16,"));
+		snprintf(text, sizeof(text), "{\"name\":\"%s\",\"bins\":\"4-6\",",
+			 cg + strlen(palloc_cg_root()));
+		expect(strstr(out, text));
+		expect(number("fallback") == 0);
+		expect(number("nr_groups") == 16);
+		expect(strstr(out, "\"memory\":[{\"bin\":0,\"total\":"));
+		expect(strstr(out, "{\"bin\":15,"));
+	}
+	expect(json("palloc status --json --all"));
+	run("palloc status", 0,
+	    "palloc: enabled\n*color bit 3: 15\nempty bins: none\ngroups: 16, *\n"
+	    "colors ran out: 0 *\n*bin        MiB       free\n*\n      15 * #*\n"
+	    "/palloc_test.*.status * 4-6 * fallback *");
+	/* More bins than fit on a screen */
+	palloc_setup_mask(0xff000);
+	run("palloc status | wc -l", 0, "[1-3][0-9]");
+	expect(json("palloc status --json") && strstr(out, "{\"bin\":255,"));
+	/* A map that says less than it has bins */
+	run("palloc map 13,14^18,8^9^10", 0,
+	    "palloc: *\n8 bins, of which no page has 4-7, in 4 groups *");
+	run("palloc status", 0, "*\nempty bins: 4-7\ngroups: 4, *\n  group 0: 0,4\n*");
+	run("palloc run --bins 4-7 -- true", 125, "palloc: bins 4-7: no page has any *; *4-7");
+	/* Names that JSON has to quote */
+	run("palloc run -b 1 -k 'palloc_test.\"\\' -- true", 0, "");
+	expect(json("palloc status --json"));
+	expect(strstr(out, "palloc_test.\\\"\\\\\""));
+	run("rmdir '/sys/fs/cgroup/palloc_test.\"\\'", 0, "");
+}
+
+/* Errors say what to do. Each time in a world of its own. */
+#define WITHOUT(what, command)	"unshare -m sh -c 'umount -l " what " && " command "'"
+
+static const struct palloc_step missing_steps[] = {
+	{ WITHOUT("/sys/fs/cgroup", "palloc run --bins 1 -- true"), 125,
+	  "palloc: cgroup v2 is not mounted: mount -t cgroup2 *" },
+	{ WITHOUT("/sys/fs/cgroup", "palloc status"), 0, "palloc: enabled*no cgroup v2 *" },
+	{ WITHOUT("/sys", "palloc status"), 1, "palloc: sysfs is not mounted: mount -t sysfs *" },
+	{ WITHOUT("/proc", "palloc status"), 1, "palloc: /proc is not mounted: mount -t proc *" },
+	{ }
+};
+
+static void as_nobody(const void *arg)
+{
+	static const struct palloc_step steps[] = {
+		{ "palloc map none", 1, "palloc: *root*" },
+		{ "palloc enable", 1, "palloc: *root*" },
+		{ "palloc show 1", 1, "palloc: *root*" },
+		{ "palloc move 1", 1, "palloc: *root*" },
+		{ "palloc run --bins 1 -- true", 125, "palloc: *root*" },
+		{ }
+	};
+
+	(void)arg;
+	if (!expect(setgid(65534) == 0) || !expect(setuid(65534) == 0))
+		return;
+	run_all(steps);
+	palloc_shell_end();
+}
+
+/* In a cgroup that was given to the user, with a cgroup for the user's processes */
+static void delegated(const void *arg)
+{
+	const char *cg = arg;
+	char command[512];
+
+	if (!expect(setgid(65534) == 0) || !expect(setuid(65534) == 0))
+		return;
+	snprintf(command, sizeof(command), "palloc run -b 2,9 -k %s/of/user -- cat %s/of/user/%s",
+		 cg + strlen(ROOT), cg, "palloc.bins.effective");
+	run(command, 0, "2");
+	snprintf(command, sizeof(command), "rmdir %s/of/user %s/of", cg, cg);
+	run(command, 0, "");
+	palloc_shell_end();
+}
+
+static void test_nobody(const void *arg)
+{
+	static const char * const files[] = { "", "/cgroup.procs", "/cgroup.subtree_control" };
+	const char *cg, *own;
+	char path[512];
+	unsigned int i;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	palloc_shell_end();
+	expect(palloc_run_in(NULL, as_nobody, NULL));
+
+	cg = palloc_cg_new(NULL, "delegated");
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	own = palloc_cg_new(cg, "own");
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "%s%s", cg, files[i]);
+		expect(chown(path, 65534, 65534) == 0);
+		snprintf(path, sizeof(path), "%s%s", own, files[i]);
+		expect(chown(path, 65534, 65534) == 0);
+	}
+	expect(palloc_run_in(own, delegated, cg));
+}
+
+static const struct palloc_test tests[] = {
+	{ "usage, and what is no command", test_steps, usage_steps },
+	{ "map", test_steps, map_steps },
+	{ "enable and disable", test_steps, enable_steps },
+	{ "run", test_steps, run_steps },
+	{ "run and signals", test_steps, signals_steps },
+	{ "run gives colors, show sees them", test_run_colors, NULL },
+	{ "show: process and cgroup, by kind", test_show, NULL },
+	{ "move: process and cgroup", test_move, NULL },
+	{ "status, and its JSON", test_status, NULL },
+	{ "run --map: a program that knows nothing of colors", test_steps, preload_steps },
+	{ "nothing mounted", test_steps, missing_steps },
+	{ "not root", test_nobody, NULL },
+};
+
+int main(void)
+{
+	char buf[256];
+
+	ksft_print_header();
+	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
+	if (strcmp(palloc_cg_root(), "/sys/fs/cgroup") ||
+	    palloc_shell("command -v palloc", buf, sizeof(buf))) {
+		puts("1..0 # SKIP no tools/mm/palloc, or no cgroup v2 on " ROOT);
+		return KSFT_SKIP;
+	}
+	palloc_run_tests(tests, ARRAY_SIZE(tests));
+}
