@@ -50,15 +50,23 @@ exits() {
 	((got == want))
 }
 
-# checkpatch keeps a cache in the current folder, hence one for each patch
+# One patch; not again if it was found well before, by the same checkpatch. That keeps
+# a cache in the current folder, hence one for each patch.
+checkpatch() {
+	local seen
+	seen=$BUILD/checkpatch/$(cat "$PRISTINE/scripts/checkpatch.pl" "$top/scripts/checkpatch-ignore" \
+		"$1" | sha256sum | cut -d ' ' -f 1)
+	if [ -e "$seen" ]; then return; fi
+	(cd "$(mktemp -d -p .)" && "$PRISTINE/scripts/checkpatch.pl" --root="$PRISTINE" --strict \
+		--no-summary --terse --show-types --ignore "$ignore" "$1") &&
+		mkdir -p "$BUILD/checkpatch" && touch "$seen"
+}
 test_checkpatch() {
-	local ignore
 	ignore=$(grep -v '^#' "$top/scripts/checkpatch-ignore" | cut -f 1 | paste -sd ,)
+	export ignore top
+	export -f checkpatch
 	# shellcheck disable=SC2016
-	series_patches | sed "s|^|$patches/|" | xargs -n 1 -P "$JOBS" \
-		sh -c 'cd "$(mktemp -d -p .)" && exec "$@"' - \
-		"$PRISTINE/scripts/checkpatch.pl" --root="$PRISTINE" --strict --no-summary --terse \
-		--show-types --ignore "$ignore"
+	series_patches | sed "s|^|$patches/|" | xargs -n 1 -P "$JOBS" bash -c 'checkpatch "$1"' -
 }
 
 test_series_names_every_patch() {

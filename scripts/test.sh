@@ -9,6 +9,9 @@ bzimage=arch/x86/boot/bzImage
 tests=()
 if [ -n "${TESTS-}" ]; then tests=(--set "TESTS= $TESTS "); else tests=(--set TESTS=); fi
 
+# What a guest with the debug kernel takes
+debug=(--memory 2G --time-scale 5 --boot-limit 300 --append "page_poison=1 page_owner=on slub_debug=FZPU")
+
 # variant NAME KERNEL TESTS OPTION...: a boot of its own
 variant() {
 	local name=$1 kernel=$2 list=$3 ok=yes p=0 f=0 k=0
@@ -59,6 +62,8 @@ variants() {
 	variant nocache guest "boot_param map_truth" --cpus 1 --append palloc.map=l2 \
 		--qemu "-cpu max,vendor=GenuineIntel,level=3"
 	variant disabled guest "no_cgroup future syscalls map_palloc" --append cgroup_disable=palloc
+	variant debug_nodes debug "$paths" "${debug[@]}" --cpus 4 --append numa=fake=2
+	variant debug_cpu debug "$paths" "${debug[@]}" --cpus 1
 	variant guardpage debug map_change --memory 1G --time-scale 5 --boot-limit 300 \
 		--append "debug_pagealloc=on debug_guardpage_minorder=1 page_poison=1"
 	ran nodes migrate "NUMA hints"
@@ -86,9 +91,7 @@ stage() {
 			"$top/scripts/kernel.sh" debug "$BUILD/linux" guest palloc kunit debug &&
 			"$top/scripts/kselftest.sh" debug &&
 			"$top/scripts/guest.sh" --add "$BUILD/kselftest:kselftest" --set KUNIT=yes "${tests[@]}" \
-				--memory 2G --time-scale 5 --boot-limit 300 \
-				--append "page_poison=1 page_owner=on slub_debug=FZPU" \
-				debug "$BUILD/debug/$bzimage" kselftest
+				"${debug[@]}" debug "$BUILD/debug/$bzimage" kselftest
 		;;
 	variants)
 		"$top/scripts/tree.sh" patched &&
