@@ -241,6 +241,34 @@ test_paths_name_tests() {
 	((n > 0))
 }
 
+# kernel_doc TREE: what kernel-doc has to say of the files listed on stdin, as far as
+# the tree has them, less line numbers
+kernel_doc() {
+	(cd "$1" && while IFS= read -r f; do if [ -e "$f" ]; then echo "$f"; fi; done |
+		xargs -d '\n' "$PRISTINE/scripts/kernel-doc" -none 2>&1) |
+		sed 's/^\([^:]*\):[0-9]*:/\1:/' | sort
+}
+# What can be said of it without Sphinx: no complaints but those that stock has
+test_kernel_doc() {
+	mini tree
+	patch_series tree
+	touched_files | grep '\.[ch]$' | grep -v '^tools/testing/' >sources
+	kernel_doc "$PRISTINE" <sources >before
+	kernel_doc tree <sources >after
+	exits 1 grep -Fvxf before after
+	# To Sphinx, bold text without an end, and a list without items
+	exits 1 grep -rnE --include='*palloc*.[ch]' \
+		'^ \*.*@[a-z_]+\[[a-z0-9]|^ \* (Return|Context): [0-9]+\.$' tree/mm tree/include
+	# A title without an empty line above it is part of a paragraph
+	awk 'FNR == 1 { a = b = "" }
+		/^(===+|---+|~~~+)$/ && b ~ /[^-=~]/ && a ~ /[^-=~]/ {
+			print FILENAME ":" FNR ": no title: " b
+			bad = 1
+		}
+		{ a = b; b = $0 }
+		END { exit bad }' "$top"/Documentation/*.rst
+}
+
 # The one header for programs, next to whatever C library there is, in either order
 test_header_in_c_and_cxx() {
 	local file compile
