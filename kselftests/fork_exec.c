@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,6 +24,7 @@
 #include "palloc_util.h"
 
 #define PAGES	512
+#define NOBODY	65534
 #define SELF	"/proc/self/exe"
 
 static char *at(void *p, size_t page)
@@ -383,6 +385,41 @@ static void test_pinned(const void *arg)
 	expect(palloc_run_in(cg, pins_and_forks, &pinned));
 }
 
+/* Who may not start a child in a group does not use its colors up in the attempt. */
+static void clones_nowhere(const void *arg)
+{
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP,
+		.exit_signal = SIGCHLD,
+		.cgroup = open(arg, O_DIRECTORY | O_PATH),
+	};
+	void *p = palloc_map_pages(PAGES, 0);
+	pid_t pid;
+
+	expect(palloc_pin_pages(p, PAGES) >= 0);
+	expect(setgroups(0, NULL) == 0 && setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+	pid = syscall(__NR_clone3, &args, sizeof(args));
+	if (!pid)
+		_exit(0);
+	expect(pid == -1 && errno == EACCES);
+}
+
+static void test_may_not(const void *arg)
+{
+	const char *cg, *victim;
+
+	(void)arg;
+	palloc_setup_text(PALLOC_MAP_GONE);
+	cg = palloc_cg_new(NULL, "pins");
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	victim = palloc_cg_new(NULL, "victim");
+	expect(palloc_cg_bins_gone(victim, "4") == 0);
+	expect(palloc_cg_write(victim, "palloc.policy", "strict") == 0);
+	expect(palloc_run_in(cg, clones_nowhere, victim));
+	expect(palloc_cg_event(victim, "failed") == 0);
+	expect(palloc_cg_event(victim, "fallback") == 0);
+}
+
 static void test_wipe(const void *arg)
 {
 	struct cow cow = { .list = "5" };
@@ -556,6 +593,59 @@ static void moves_child(const void *arg)
 	if (expect(pid > 0))
 		expect(palloc_reap(pid));
 	expect(palloc_pure(palloc_alloc(PAGES, 0), PAGES, "0-3"));
+}
+
+/* Where a process shares its memory and ends, the memory is the other one's. */
+
+struct heir {
+	const char *cg;
+	pid_t parent;
+	int state;	/* 1: as it should be, -1: not */
+};
+
+static int inherits(void *arg)
+{
+	struct heir *heir = arg;
+
+	while (getppid() == heir->parent)
+		usleep(1000);
+	__atomic_store_n(&heir->state,
+			 !palloc_cg_move(heir->cg, getpid()) &&
+			 palloc_pure(palloc_alloc(PAGES, 0), PAGES, "8") ? 1 : -1,
+			 __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void leaves_heir(const void *arg)
+{
+	struct heir *heir = (void *)arg;
+	const size_t size = 1 << 20;
+	char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	heir->parent = getpid();
+	if (clone(inherits, stack + size, CLONE_VM | SIGCHLD, heir) < 0)
+		heir->state = -1;
+	_exit(KSFT_PASS);
+}
+
+static void test_left(const void *arg)
+{
+	struct heir *heir = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned int i;
+	const char *cg;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	cg = palloc_cg_new(NULL, "parent");
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	heir->cg = palloc_cg_new(NULL, "heir");
+	expect(palloc_cg_bins(heir->cg, "8") == 0);
+	expect(palloc_run_in(cg, leaves_heir, heir));
+	for (i = 0; !__atomic_load_n(&heir->state, __ATOMIC_ACQUIRE) && i < 60000; i++)
+		usleep(1000);
+	expect(heir->state == 1);
 }
 
 static void test_vfork_moved(const void *arg)
@@ -895,6 +985,7 @@ static const struct palloc_test tests[] = {
 	{ "copy on write after a move", test_cow_moved, NULL },
 	{ "pinned pages are copied", test_pinned, NULL },
 	{ "pinned pages are copied, CLONE_INTO_CGROUP", test_pinned, "into" },
+	{ "pinned pages, and a group that may not be joined", test_may_not, NULL },
 	{ "MADV_WIPEONFORK", test_wipe, NULL },
 	{ "a change in the child is the child's", test_child_changes, NULL },
 	{ "a change in the parent is the parent's", test_parent_changes, NULL },
@@ -904,6 +995,7 @@ static const struct palloc_test tests[] = {
 	{ "exec in a cgroup: all pages are pure", test_exec_cgroup, NULL },
 	{ "vfork and exec", test_vfork, NULL },
 	{ "vfork, and the child is moved", test_vfork_moved, NULL },
+	{ "left by who it was made for, and moved", test_left, NULL },
 	{ "moved during exec", test_exec_moved, NULL },
 	{ "posix_spawn", test_posix_spawn, NULL },
 	{ "posix_spawn in a cgroup", test_spawn_cgroup, NULL },

@@ -15,6 +15,7 @@
 #include "palloc_util.h"
 
 #define WORKERS		4
+#define SINGLE		3	/* has one color; 1 has two, the others any */
 #define PAGES		128
 #define CHANGES		35
 #define SHARE_PAGES	8192	/* 32 MiB */
@@ -36,12 +37,13 @@ static bool stopped(void)
 	return __atomic_load_n(stop, __ATOMIC_ACQUIRE);
 }
 
-/* Whatever the map is, these go on; every other one without colors. */
+/* Whatever the map is, these go on. */
 static void work(const void *arg)
 {
 	unsigned int n = *(const unsigned int *)arg;
+	/* Of a single color, of 256, there is not more. */
+	const size_t pages = n == SINGLE ? 64 : 200;
 	void *kept[8] = { NULL };
-	const size_t pages = 200;
 
 	palloc_pin(n % sysconf(_SC_NPROCESSORS_ONLN));
 	while (!stopped()) {
@@ -61,18 +63,20 @@ static void test_changes(const void *arg)
 	pid_t pid[WORKERS];
 	long before;
 	unsigned int i, order = 0;
-	const char *cg;
+	const char *cg[WORKERS] = { NULL };
 
 	(void)arg;
 	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "load");
-	expect(palloc_cg_bins(cg, "0-1") == 0);
+	cg[1] = palloc_cg_new(NULL, "load");
+	expect(palloc_cg_bins(cg[1], "0-1") == 0);
+	cg[SINGLE] = palloc_cg_new(NULL, "single");
+	expect(palloc_cg_bins(cg[SINGLE], "0") == 0);
 	palloc_tidy_memory();
 	before = palloc_highest_blocks(&order);
 	*stop = 0;
 	for (i = 0; i < WORKERS; i++) {
 		index[i] = i;
-		pid[i] = palloc_spawn(i & 1 ? cg : NULL, work, &index[i]);
+		pid[i] = palloc_spawn(cg[i], work, &index[i]);
 	}
 	for (i = 0; i < CHANGES; i++) {
 		unsigned long wrong, checked;

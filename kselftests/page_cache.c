@@ -570,9 +570,9 @@ static void test_runs_out(const void *arg)
 	const char *cg;
 
 	(void)arg;
-	palloc_setup_text("12\n13\n40\n");
+	palloc_setup_text(PALLOC_MAP_GONE);
 	cg = palloc_cg_new(NULL, "cache");
-	expect(palloc_cg_bins(cg, "4") == 0);
+	expect(palloc_cg_bins_gone(cg, "4") == 0);
 	expect(palloc_cg_write(cg, "palloc.policy", "strict") == 0);
 	expect(palloc_run_in(NULL, fails_never, cg));
 	expect(palloc_cg_event(cg, "fallback") == PAGES);
@@ -582,7 +582,7 @@ static void test_runs_out(const void *arg)
 static void test_region_runs_out(const void *arg)
 {
 	(void)arg;
-	palloc_setup_text("12\n13\n40\n");
+	palloc_setup_text(PALLOC_MAP_GONE);
 	expect(palloc_run_in(NULL, region_fails_never, NULL));
 	expect(palloc_fallbacks() == PAGES);
 }

@@ -1123,6 +1123,19 @@ int palloc_cg_bins(const char *cg, const char *list)
 	return palloc_cg_write(cg, "palloc.bins", list);
 }
 
+/*
+ * Have a cgroup run out of bins: those of 4 to 7 that it is given have pages at the
+ * time, and none from when address bit 40 tells them from 0 to 3.
+ */
+int palloc_cg_bins_gone(const char *cg, const char *list)
+{
+	int ret = palloc_puts("control", "12\n13\n14\n");
+
+	if (!ret)
+		ret = palloc_cg_bins(cg, list);
+	return palloc_puts("control", PALLOC_MAP_GONE) ?: ret;
+}
+
 /* How often an event was, -1 if palloc.events has no such line. */
 long palloc_cg_event(const char *cg, const char *key)
 {

@@ -27,6 +27,8 @@
 #define PALLOC_DIR	"/sys/kernel/debug/palloc"
 #define PALLOC_SYSFS	"/sys/kernel/mm/palloc"
 #define PALLOC_UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
+/* No memory of a guest is that far up: there are no pages of colors 4 to 7. */
+#define PALLOC_MAP_GONE	"12\n13\n40\n"
 #define PALLOC_MAX_BITS	10
 #define PALLOC_MAX_BINS	1024U
 /*
@@ -158,6 +160,7 @@ int palloc_cg_remove(const char *cg);
 int palloc_cg_write(const char *cg, const char *file, const char *text);
 ssize_t palloc_cg_read(const char *cg, const char *file, char *buf, size_t size);
 bool palloc_cg_reads(const char *cg, const char *file, const char *want);
+int palloc_cg_bins_gone(const char *cg, const char *list);
 int palloc_cg_bins(const char *cg, const char *list);
 long palloc_cg_event(const char *cg, const char *key);
 int palloc_cg_open_events(const char *cg);

@@ -507,6 +507,46 @@ static void test_region(const void *arg)
 	end();
 }
 
+/* The region has its own colors, and what is next to it the group's. */
+static void recolors_shared(const void *arg)
+{
+	struct palloc_recolor r = { 77, 77 };
+	char *region, *other, *private;
+
+	(void)arg;
+	expect(palloc_set_colors("3") == 0);
+	region = mmap(NULL, PAGES * palloc_page_size, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS | MAP_PALLOC, -1, 0);
+	other = mmap(NULL, PAGES * palloc_page_size, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	private = palloc_alloc(PAGES, MAP_PALLOC);
+	palloc_touch(region, PAGES);
+	palloc_touch(other, PAGES);
+	expect(palloc_pure_any(region, PAGES, "3"));
+	/* What is there from before the move here aside, nothing is wrong. */
+	recolor_pid(0, &r);
+	expect(recolor_pid(0, &r) == 0 && r.moved == 0);
+	expect(palloc_pure_any(region, PAGES, "3"));
+
+	expect(palloc_set_colors("5") == 0);
+	expect(recolor_pid(0, &r) == 0);
+	expect(r.moved == 2 * PAGES);
+	expect(palloc_pure_any(region, PAGES, "5"));
+	expect(palloc_pure(private, PAGES, "5"));
+	expect(palloc_pure_any(other, PAGES, "8-11"));
+}
+
+static void test_shared_region(const void *arg)
+{
+	const char *cg;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	cg = palloc_cg_new(NULL, "shares");
+	expect(palloc_cg_bins(cg, "8-11") == 0);
+	expect(palloc_run_in(cg, recolors_shared, NULL));
+}
+
 static void region_child(const void *arg)
 {
 	(void)arg;
@@ -638,6 +678,7 @@ static const struct palloc_test tests[] = {
 	{ "palloc.recolor: pages of a file", test_file, NULL },
 	{ "palloc.recolor: what is not understood", test_cg_invalid, NULL },
 	{ "PR_PALLOC_RECOLOR: regions", test_region, NULL },
+	{ "PR_PALLOC_RECOLOR: shared regions", test_shared_region, NULL },
 	{ "PR_PALLOC_RECOLOR: of another process", test_other_process, NULL },
 	{ "PR_PALLOC_RECOLOR: errors and privileges", test_errors, NULL },
 	{ "PR_PALLOC_RECOLOR: interrupted", test_interrupted, NULL },

@@ -368,20 +368,20 @@ static void test_strict(const void *arg)
 		palloc_skip("no such swap");
 		return;
 	}
-	palloc_setup_text("12\n13\n40\n");
+	palloc_setup_text(PALLOC_MAP_GONE);
 	begin(list, false);
 	expect(palloc_cg_write(owner[0].cg, "palloc.policy", "strict") == 0);
 	tell(&owner[0], STEADY);
 	swap_out();
 	for (i = 0; i < OWNERS; i++)
 		expect(advise(&owner[i], 0, PAGES, MADV_WILLNEED));
-	expect(palloc_cg_bins(owner[0].cg, "4") == 0);
+	expect(palloc_cg_bins_gone(owner[0].cg, "4") == 0);
 	tell(&owner[0], FAIL);
 	expect(palloc_cg_event(owner[0].cg, "failed") > 0);
 	expect(palloc_fallbacks() == 0);
 
 	/* Who is not strict gets what is there. */
-	expect(palloc_cg_bins(owner[1].cg, "5") == 0);
+	expect(palloc_cg_bins_gone(owner[1].cg, "5") == 0);
 	tell(&owner[1], READ);
 	expect(palloc_cg_event(owner[1].cg, "fallback") == PAGES);
 
