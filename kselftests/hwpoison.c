@@ -94,7 +94,7 @@ static void soft_offlines(const void *arg)
 		char *at = p + i * 3 * palloc_page_size;
 
 		shared_bad[i] = palloc_pfn(at);
-		expect(madvise(at, palloc_page_size, MADV_SOFT_OFFLINE) == 0);
+		expect(palloc_soft_offline(at, 0) == 0);
 		expect(palloc_pfn(at) && palloc_pfn(at) != shared_bad[i]);
 		expect(palloc_verified());
 	}

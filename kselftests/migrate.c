@@ -129,8 +129,7 @@ static void soft_offlined(const void *arg)
 	for (k = 0; k < ARRAY_SIZE(parts); k++)
 		for (i = 0; i < 8; i++) {
 			bad[n++] = parts[k].pfn[i * 3];
-			expect(madvise(cell(parts[k].p, i * 3), palloc_page_size,
-				       MADV_SOFT_OFFLINE) == 0);
+			expect(palloc_soft_offline(cell(parts[k].p, i * 3), 0) == 0);
 		}
 	expect(moved_well(64) == n);
 	while (n--)
@@ -156,7 +155,7 @@ static void soft_offlined_file(const void *arg)
 		pfn[i] = palloc_any_pfn(cell(p, i));
 	expect(palloc_cg_move(palloc_cg_root(), 0) == 0);
 	for (i = 0; i < n; i++)
-		expect(madvise(cell(p, 3 * i), palloc_page_size, MADV_SOFT_OFFLINE) == 0);
+		expect(palloc_soft_offline(cell(p, 3 * i), 0) == 0);
 	palloc_touch(p, pages);
 	for (i = 0; i < pages; i++) {
 		__u64 now = palloc_any_pfn(cell(p, i));

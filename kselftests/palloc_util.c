@@ -564,6 +564,29 @@ size_t palloc_find_flag(unsigned int flag, __u64 *pfn, size_t max)
 	return n;
 }
 
+/*
+ * Have a page replaced as if it had errors: a mapped one, or, if @addr is NULL, that
+ * of a pfn. It is busy while somebody else looks at it, or it waits to be put on the
+ * LRU; that does not last.
+ */
+int palloc_soft_offline(void *addr, __u64 pfn)
+{
+	unsigned int tries = 100;
+	char text[32];
+	int ret;
+
+	snprintf(text, sizeof(text), "%#llx", (unsigned long long)pfn * palloc_page_size);
+	for (;;) {
+		if (addr)
+			ret = madvise(addr, palloc_page_size, MADV_SOFT_OFFLINE) ? -errno : 0;
+		else
+			ret = palloc_file_write(PALLOC_SOFT_OFFLINE, text, strlen(text));
+		if (ret != -EBUSY || !--tries)
+			return ret;
+		usleep(10000);
+	}
+}
+
 /* Takes back what soft or hard offlining has done to a page. */
 int palloc_unpoison(__u64 pfn)
 {

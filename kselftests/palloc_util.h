@@ -26,6 +26,7 @@
 
 #define PALLOC_DIR	"/sys/kernel/debug/palloc"
 #define PALLOC_SYSFS	"/sys/kernel/mm/palloc"
+#define PALLOC_SOFT_OFFLINE	"/sys/devices/system/memory/soft_offline_page"
 #define PALLOC_UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 /* No memory of a guest is that far up: there are no pages of colors 4 to 7. */
 #define PALLOC_MAP_GONE	"12\n13\n40\n"
@@ -122,6 +123,7 @@ __u64 palloc_pfn(const void *addr);
 __u64 palloc_any_pfn(const void *addr);
 bool palloc_is_huge(const void *addr);
 size_t palloc_find_flag(unsigned int flag, __u64 *pfn, size_t max);
+int palloc_soft_offline(void *addr, __u64 pfn);
 int palloc_unpoison(__u64 pfn);
 long palloc_count(pid_t pid, const void *addr, size_t pages, struct palloc_hist *hist);
 long palloc_count_all(pid_t pid, bool colored_only, struct palloc_hist *hist);

@@ -26,7 +26,6 @@
 #define ZSWAP		"/sys/module/zswap/parameters"
 #define READAHEAD	"/sys/kernel/mm/swap/vma_ra_enabled"
 #define CLUSTER		"/proc/sys/vm/page-cluster"
-#define SOFT_OFFLINE	"/sys/devices/system/memory/soft_offline_page"
 #define KPF_SWAPCACHE	13
 
 enum device { ZRAM, LOOP, ZSWAP_LOOP };
@@ -404,7 +403,6 @@ static void test_moved(const void *arg)
 	const size_t max = ARRAY_SIZE(before), n = PAGES / 2;
 	int colors[16] = { 0 };
 	size_t in_cache, i, j, bad = 0;
-	char text[32];
 
 	(void)arg;
 	if (!palloc_keep(CLUSTER) || !palloc_keep(READAHEAD) || !space_new(LOOP)) {
@@ -420,11 +418,8 @@ static void test_moved(const void *arg)
 	for (i = 0; i < in_cache; i++)
 		colors[palloc_color(&palloc_map, before[i])]++;
 	expect(colors[0] && colors[3] && colors[0] + colors[1] + colors[2] + colors[3] >= PAGES);
-	for (i = 0; i < n; i++) {
-		snprintf(text, sizeof(text), "%#llx",
-			 (unsigned long long)before[i] * palloc_page_size);
-		expect(palloc_file_write(SOFT_OFFLINE, text, strlen(text)) == 0);
-	}
+	for (i = 0; i < n; i++)
+		expect(palloc_soft_offline(NULL, before[i]) == 0);
 	expect(palloc_find_flag(KPF_SWAPCACHE, after, max) == in_cache);
 	for (i = 0; i < in_cache; i++) {
 		colors[palloc_color(&palloc_map, after[i])]--;
