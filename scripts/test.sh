@@ -62,8 +62,6 @@ variants() {
 	variant nocache guest "boot_param map_truth" --cpus 1 --append palloc.map=l2 \
 		--qemu "-cpu max,vendor=GenuineIntel,level=3"
 	variant disabled guest "no_cgroup future syscalls map_palloc" --append cgroup_disable=palloc
-	variant debug_nodes debug "$paths" "${debug[@]}" --cpus 4 --append numa=fake=2
-	variant debug_cpu debug "$paths" "${debug[@]}" --cpus 1
 	variant guardpage debug map_change --memory 1G --time-scale 5 --boot-limit 300 \
 		--append "debug_pagealloc=on debug_guardpage_minorder=1 page_poison=1"
 	ran nodes migrate "NUMA hints"
