@@ -81,18 +81,6 @@ static size_t pages_in_area(const char *p, size_t pages)
 	return n;
 }
 
-static void wait_for(const unsigned int *what)
-{
-	unsigned int tries;
-
-	for (tries = 0; tries < 10000; tries++) {
-		if (__atomic_load_n(what, __ATOMIC_ACQUIRE))
-			return;
-		usleep(10000);
-	}
-	palloc_bail("waited too long");
-}
-
 /* Takes the color's pages until some are of the area, or there is no other. */
 static size_t fill(char *p, size_t from)
 {
@@ -177,7 +165,7 @@ static void colored(const void *arg)
 	}
 	__atomic_store_n(&shared->filled, 1, __ATOMIC_RELEASE);
 
-	wait_for(&shared->moved);
+	palloc_wait_for(&shared->moved);
 	/* The color may run out now, but the area is not touched. */
 	expect(pages_in_area(p, n) == 0);
 	other = palloc_impure(0, p, n, list, &checked);
@@ -210,7 +198,7 @@ static void test_area(const void *arg)
 	palloc_tidy_memory();
 	memset(shared, 0, sizeof(*shared));
 	pid = palloc_spawn(cg, colored, want);
-	wait_for(&shared->filled);
+	palloc_wait_for(&shared->filled);
 
 	pages = area_pages - area_number("used");
 	expect(pages > 0);
@@ -218,7 +206,7 @@ static void test_area(const void *arg)
 	expect(area_number("used") == area_pages);
 	expect(palloc_verified());
 	__atomic_store_n(&shared->moved, 1, __ATOMIC_RELEASE);
-	wait_for(&shared->done);
+	palloc_wait_for(&shared->done);
 	expect(palloc_reap(pid));
 	expect(palloc_lossless());
 	expect(area_command("free", pages) == 0);

@@ -1508,7 +1508,8 @@ struct tenant {
 	const char *list;	/* of its colors, or NULL for any */
 };
 
-static void wait_for(const unsigned int *what)
+/* Waits for what another process sets in shared memory. */
+void palloc_wait_for(const unsigned int *what)
 {
 	unsigned int tries;
 
@@ -1530,17 +1531,17 @@ static void tenant(const void *arg)
 
 	madvise(p, t->pages * palloc_page_size, MADV_NOHUGEPAGE);
 	if (t->index)
-		wait_for(&t->all->filled[0]);
+		palloc_wait_for(&t->all->filled[0]);
 	palloc_touch(p, t->pages);
 	__atomic_store_n(&t->all->filled[t->index], 1, __ATOMIC_RELEASE);
-	wait_for(&t->all->filled[1]);
+	palloc_wait_for(&t->all->filled[1]);
 	for (i = 0; i < t->pages; i++) {
 		seed = seed * 1664525 + 1013904223;
 		if (seed >> 28 >= t->keep)
 			madvise(p + i * palloc_page_size, palloc_page_size, MADV_DONTNEED);
 	}
 	__atomic_store_n(&t->all->thinned[t->index], 1, __ATOMIC_RELEASE);
-	wait_for(&t->all->stop);
+	palloc_wait_for(&t->all->stop);
 	if (t->list)
 		expect(palloc_impure(0, p, t->pages, t->list, &checked) == 0);
 }
@@ -1607,7 +1608,7 @@ void palloc_compact(struct palloc_compaction *c)
 		pid[i] = palloc_spawn(i ? NULL : c->cg, tenant, &t[i]);
 	}
 	for (i = 0; i < 2; i++)
-		wait_for(&all->thinned[i]);
+		palloc_wait_for(&all->thinned[i]);
 	palloc_puts("control", "flush\n");
 	c->before = huge_blocks();
 	c->moved = palloc_vmstat("pgmigrate_success");

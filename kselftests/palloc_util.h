@@ -172,6 +172,7 @@ int palloc_cg_move(const char *cg, pid_t pid);
 /* Children. Each ends with its parent, so that none is left behind. */
 pid_t palloc_spawn(const char *cg, void (*fn)(const void *arg), const void *arg);
 pid_t palloc_clone_into(const char *cg, void (*fn)(const void *arg), const void *arg);
+void palloc_wait_for(const unsigned int *what);
 bool palloc_reap(pid_t pid);
 bool palloc_run_in(const char *cg, void (*fn)(const void *arg), const void *arg);
 void palloc_pin(int cpu);

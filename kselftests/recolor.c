@@ -37,18 +37,6 @@ static struct shared {
 /* Mapped before children are started, touched by these only. */
 static char *mem;
 
-static void wait_for(const unsigned int *what)
-{
-	unsigned int tries;
-
-	for (tries = 0; tries < 10000; tries++) {
-		if (__atomic_load_n(what, __ATOMIC_ACQUIRE))
-			return;
-		usleep(10000);
-	}
-	palloc_bail("waited too long");
-}
-
 static __u64 *cell(size_t i)
 {
 	return (__u64 *)(mem + i * palloc_page_size);
@@ -95,7 +83,7 @@ static pid_t start(const char *cg, void (*fn)(const void *arg))
 
 	memset(shared, 0, sizeof(*shared));
 	pid = palloc_spawn(cg, fn, NULL);
-	wait_for(&shared->ready);
+	palloc_wait_for(&shared->ready);
 	return pid;
 }
 
@@ -244,7 +232,7 @@ static void pins(const void *arg)
 	expect(pipe(shared->pipe) == 0);
 	expect(vmsplice(shared->pipe[1], &iov, 1, 0) == (ssize_t)iov.iov_len);
 	__atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
-	wait_for(&shared->stop);
+	palloc_wait_for(&shared->stop);
 	close(shared->pipe[0]);
 	close(shared->pipe[1]);
 	shared->stop = 0;
@@ -289,7 +277,7 @@ static void test_pinned(const void *arg)
 	expect(palloc_pure_pid(pid, cell(PINNED), PAGES - PINNED, "4-7"));
 	shared->ready = 0;
 	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELEASE);
-	wait_for(&shared->ready);
+	palloc_wait_for(&shared->ready);
 	recolor_now(cg, PINNED, PINNED + MORE, 0);
 	expect(palloc_cg_event(cg, "recolor_failed") == 2 * PINNED);
 	expect(all_pure(pid, "4-7"));
@@ -320,14 +308,14 @@ static void forks(const void *arg)
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		__atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
-		wait_for(&shared->stop);
+		palloc_wait_for(&shared->stop);
 		expect(palloc_impure(0, mem, PAGES, "12-15", &checked) == 0);
 		expect(checked == PAGES);
 		expect_data();
 		looks();
 		_exit(palloc_exit_code());
 	}
-	wait_for(&shared->stop);
+	palloc_wait_for(&shared->stop);
 	expect(palloc_reap(pid));
 	expect(palloc_impure(0, mem, PAGES, "12-15", &checked) == 0);
 	for (i = 0; i < PAGES; i++)
