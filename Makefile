@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# palloc for Linux v6.6: apply, build, boot, test. The work is in scripts/.
+# palloc for Linux: apply, build, boot, test. The work is in scripts/.
 
 BUILD ?= build
 # Kbuild does not take paths with spaces either
@@ -15,6 +15,9 @@ endif
 ifdef LINUX
 override LINUX := $(abspath $(LINUX))
 export LINUX
+endif
+ifdef BASE
+export BASE
 endif
 ifdef BRANCH_DIR
 override BRANCH_DIR := $(abspath $(BRANCH_DIR))
@@ -36,7 +39,7 @@ endif
 .NOTPARALLEL:
 
 help:
-	@echo 'palloc for Linux v6.6'
+	@echo 'palloc for Linux v6.6, and 6.12 as Debian has it'
 	@echo
 	@echo 'To see it work:'
 	@echo '  demo            build the patched kernel, boot it in QEMU, show pages being colored'
@@ -53,13 +56,13 @@ help:
 	@echo '  test-variants   some of it with other zones, nodes and boot parameters'
 	@echo '  check-prefixes  build every prefix of the series with palloc on and off'
 	@echo '  stress          MINUTES of stress-ng in colored cgroups, with all colors checked'
-	@echo '  upstream-tests  the kernel'"'"'s own tests of mm and cgroup, here and on stock v6.6'
-	@echo '  bench           cost per page next to stock v6.6'
+	@echo '  upstream-tests  the kernel'"'"'s own tests of mm and cgroup, here and on a stock kernel'
+	@echo '  bench           cost per page next to a stock kernel'
 	@echo '  bench-more      use of zone->lock, growth with colors and memory, map changes,'
 	@echo '                  compaction'
 	@echo
 	@echo 'For real machines:'
-	@echo '  scripts/apply.sh DIR   apply the series to your own v6.6 tree'
+	@echo '  scripts/apply.sh DIR   apply the series to your own tree, v6.6 or 6.12'
 	@echo '  deb             kernel packages to install, in BUILD/deb'
 	@echo
 	@echo 'To work on the series:'
@@ -68,7 +71,10 @@ help:
 	@echo '  clean           remove BUILD'
 	@echo
 	@echo 'Variables:'
-	@echo '  LINUX=DIR       an unpatched v6.6 tree (default: the cache, else a download)'
+	@echo '  BASE=NAME       the kernel to patch: v6.6, or debian, which is 6.12 from the'
+	@echo '                  package linux-source-6.12 (default: what LINUX is, else v6.6 if'
+	@echo '                  it is in the cache or kernel.org answers, else debian)'
+	@echo '  LINUX=DIR       an unpatched tree of it (default: the cache, else a download)'
 	@echo '  BUILD=DIR       where everything is built (default: build)'
 	@echo '  JOBS=N          parallel jobs (default: the number of CPUs)'
 	@echo '  TESTS="A B"     only these kselftests'
@@ -83,7 +89,7 @@ tree:
 	@scripts/tree.sh patched
 
 kernel: deps tree
-	@scripts/kernel.sh guest $(BUILD)/linux guest palloc kunit
+	@scripts/kernel.sh guest patched guest palloc kunit
 
 demo: deps kernel
 	@scripts/demo.sh
@@ -103,10 +109,8 @@ test-debug: deps
 test-variants: deps
 	@scripts/test.sh variants
 
-shell: kernel
-	@scripts/kselftest.sh guest
-	@scripts/guest.sh --interactive --add $(BUILD)/kselftest:kselftest \
-		shell $(BUILD)/guest/arch/x86/boot/bzImage shell
+shell: deps kernel
+	@scripts/demo.sh shell
 
 check-prefixes: deps
 	@scripts/check-prefixes.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Applies the series to a Linux v6.6 tree, or takes it out again.
+# Applies the series to a Linux tree, v6.6 or 6.12, or takes it out again.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -8,9 +8,10 @@ usage() {
 	cat <<-EOT
 	Usage: scripts/apply.sh [--check|--reverse] [--no-quilt] LINUX_DIR
 
-	Applies the palloc series to the Linux v6.6 tree in LINUX_DIR, a plain tree or
-	a git work tree. All of it is tried on a copy of the touched files first; a
-	tree that it does not fit, without fuzz, is left as it was.
+	Applies the palloc series to the Linux tree in LINUX_DIR, a plain tree or a git
+	work tree, of v6.6 or of 6.12 as in Debian's package linux-source-6.12. All of
+	it is tried on a copy of the touched files first; a tree that it does not fit,
+	without fuzz, is left as it was.
 
 	  --check     only say whether the series would apply or is applied
 	  --reverse   take the series out again
@@ -20,7 +21,7 @@ usage() {
 	so that "quilt pop" and "quilt push" work there afterwards.
 
 	Exit status: 0 done, or nothing to do; 1 the series does not fit, the tree is
-	untouched; 2 wrong usage; 3 LINUX_DIR is not a v6.6 tree.
+	untouched; 2 wrong usage; 3 LINUX_DIR is neither a 6.6 nor a 6.12 tree.
 	EOT
 }
 
@@ -53,17 +54,18 @@ version=$(kernel_version "$dir") || {
 	exit 3
 }
 case $version in
+6.6*-rc* | 6.12*-rc*) unknown=yes ;;
 6.6) ;;
-6.6.*-rc* | 6.6-rc*)
-	echo "$dir is Linux $version; the series is for v6.6" >&2
-	exit 3
-	;;
 6.6.* | 6.6-*) echo "warning: $dir is Linux $version; the series was made and tested for v6.6" >&2 ;;
-*)
-	echo "$dir is Linux $version; the series is for v6.6" >&2
-	exit 3
-	;;
+6.12.[1-9]*) ;;
+6.12 | 6.12-*) echo "warning: $dir is Linux $version; the series was made and tested for 6.12 as Debian has it" >&2 ;;
+*) unknown=yes ;;
 esac
+if [ -n "${unknown-}" ]; then
+	echo "$dir is Linux $version; the series is for v6.6 and 6.12" >&2
+	exit 3
+fi
+use_base "$(base_of "$version")"
 dir=$(cd "$dir" && pwd)
 [ -s "$series" ] || die "there is no series in $series"
 command -v patch >/dev/null || die "patch(1) is needed: apt install patch, or make deps"
@@ -151,7 +153,7 @@ apply-plain)
 		writing=
 		echo "Applied $count patches to Linux $version in $dir."
 		if [ -e "$dir/.git" ]; then
-			echo "To have them as commits instead: git checkout the files, then git am '$patches'/*"
+			echo "To have them as commits instead: git checkout the files, then git am those in $series"
 		fi
 	fi
 	;;

@@ -12,7 +12,7 @@
 # digits, but for the last one or two and the worst fault. With several it cannot,
 # so that only counts are printed then.
 
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
 # which, kernels, memory, CPUs, measured, parts (see scripts/guest/bench.sh)
 guests='
@@ -55,7 +55,7 @@ for kernel in $(awk '{ print $2 }' <<<"$guests" | sort -u); do
 	# shellcheck disable=SC2086
 	"$top/scripts/kernel.sh" "$kernel-stock" "$pristine" guest $fragment
 	# shellcheck disable=SC2086
-	"$top/scripts/kernel.sh" "$kernel-palloc" "$BUILD/linux" guest palloc $fragment
+	"$top/scripts/kernel.sh" "$kernel-palloc" patched guest palloc $fragment
 done
 "$top/scripts/kselftest.sh" bench-palloc
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Builds every prefix of the series with palloc on and off, and fails on a compiler
-# warning (W=1) in the files that the series touches which stock v6.6 does not give.
+# warning (W=1) in the files that the series touches which the unpatched kernel does not give.
 #
 # It builds the folders that the series touches; with FULL=1 the whole kernel.
 
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
 work=$BUILD/prefixes
 src=$work/linux
@@ -15,7 +15,7 @@ if command -v ccache >/dev/null; then cc="ccache gcc"; fi
 pristine=$("$top/scripts/tree.sh" pristine)
 mkdir -p "$work"
 if [ ! -d "$src" ]; then
-	step "copying Linux v6.6" "$BUILD/log/copy" cp -a --reflink=auto "$pristine" "$src.new"
+	step "copying $title" "$BUILD/log/copy" cp -a --reflink=auto "$pristine" "$src.new"
 	mv "$src.new" "$src"
 fi
 touched_files | sort -u - <(cat "$work/files" 2>/dev/null || true) >"$work/touched"

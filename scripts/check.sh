@@ -5,7 +5,7 @@
 #
 #   check.sh [TEST...]
 
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
 # A test, in its scratch folder
 if [ "${1-}" = --run ]; then
@@ -17,7 +17,7 @@ else
 fi
 apply=$top/scripts/apply.sh
 
-# mini DIR: a v6.6 tree that has just the files which the series touches, and what
+# mini DIR: an unpatched tree that has just the files which the series touches, and what
 # it is recognized by
 mini() {
 	(touched_files; printf '%s\n' Makefile Kbuild .gitattributes) | sort -u |
@@ -30,11 +30,11 @@ mini_git() {
 	git -C "$1" config user.name check
 	git -C "$1" config user.email check@localhost
 	git -C "$1" add -A -f
-	git -C "$1" commit -q -m 'Linux 6.6'
-	git -C "$1" tag v6.6
+	git -C "$1" commit -q -m "$title"
+	git -C "$1" tag "$base"
 }
 git_am() {
-	git -C "$1" am -q "$patches"/*.patch
+	series_patches | sed "s|^|$patches/|" | xargs git -C "$1" am -q
 }
 # snapshot DIR: names, modes and contents, less .git
 snapshot() {
@@ -70,8 +70,30 @@ test_checkpatch() {
 }
 
 test_series_names_every_patch() {
-	diff <(series_patches | sort) <(cd "$patches" && find . -type f -printf '%P\n' | sort)
-	diff <(series_patches) <(series_patches | sort)
+	local own=patches${series##*/series}
+	diff <(series_patches | grep -v "^patches/" | sed 's|.*/||' | sort) \
+		<(cd "$top/$own" && find . -type f -printf '%P\n' | sort)
+	diff <(series_patches | sed 's|.*/||') <(series_patches | sed 's|.*/||' | sort)
+	series_patches | sed "s|^|$patches/|" | xargs ls >/dev/null
+}
+
+# What the series add to the kernel is the same on all bases, up to the files that are
+# there already
+test_new_files_are_the_same() {
+	local b p
+	[ "$base" != v6.6 ] || return 0
+	for b in v6.6 "$base"; do
+		use_base "$b"
+		mkdir "$b"
+		series_patches | sed "s|^|$patches/|" >list
+		# shellcheck disable=SC2016
+		xargs awk '/^diff --git/ { f = substr($4, 3) } /^new file mode/ { print "--include=" f }' \
+			<list >new
+		while read -r p; do
+			xargs -a new git -C "$b" apply "$p"
+		done <list
+	done
+	diff -r v6.6 "$base"
 }
 
 test_applies_without_fuzz_and_reverses() {
@@ -144,7 +166,7 @@ refused() {
 }
 test_apply_refuses_other_versions() {
 	mini tree
-	sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 7/' tree/Makefile
+	sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 7/; s/^SUBLEVEL = .*/SUBLEVEL = 0/' tree/Makefile
 	refused 3
 	grep -q 'Linux 6\.7;' refusal
 	sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 6/; s/^EXTRAVERSION =.*/EXTRAVERSION = -rc7/' tree/Makefile
@@ -158,6 +180,7 @@ test_apply_refuses_other_versions() {
 }
 test_apply_warns_of_stable_trees() {
 	mini tree
+	[ "$base" = v6.6 ] || return 0
 	sed -i 's/^SUBLEVEL = .*/SUBLEVEL = 63/' tree/Makefile
 	exits 0 "$apply" tree
 	grep -q '^warning: .* Linux 6\.6\.63;' out
@@ -190,23 +213,27 @@ test_apply_refuses_half_patched_trees() {
 }
 
 test_git_am_and_export_round_trip() {
+	local own=${series##*/series}
 	mini_git tree
 	git_am tree
 	BRANCH_DIR=tree "$top/scripts/patches.sh" export out
-	diff -r out/patches "$patches"
-	diff out/series "$series"
+	diff -r "out/patches$own" "$top/patches$own"
+	diff "out/series$own" "$series"
+	mini patched
+	patch_series patched
+	diff -r -x .git tree patched
 }
 
 test_b4_shazam() {
 	command -v b4 || return 77
 	mini_git tree
-	cat "$patches"/*.patch >mbox
+	series_patches | sed "s|^|$patches/|" | xargs cat >mbox
 	id=$(sed -n 's/^Message-Id: <\(.*\)>$/\1/p' "$patches/$(series_patches | head -n 1)")
 	(cd tree && HOME=$PWD/.. b4 --offline-mode shazam -m ../mbox "$id")
 	mini_git am
 	git_am am
 	diff -r -x .git tree am
-	[ "$(git -C tree rev-list --count v6.6..)" = "$(series_patches | wc -l)" ]
+	[ "$(git -C tree rev-list --count "$base"..)" = "$(series_patches | wc -l)" ]
 }
 
 test_copies_match() {
@@ -382,8 +409,6 @@ if [ -n "$test" ]; then
 	exit
 fi
 
-PRISTINE=$("$top/scripts/tree.sh" pristine)
-export PRISTINE
 results=$BUILD/results/check
 rm -rf "$results"
 mkdir -p "$results"
@@ -393,28 +418,50 @@ if ((!${#tests[@]})); then
 		while read -r t; do echo "$(grep -n "^test_$t()" "${BASH_SOURCE[0]}" | cut -d : -f 1) $t"; done |
 		sort -n | cut -d ' ' -f 2)
 fi
-# Several at a time, hence the verdicts are not in order
+# Those that look at nothing of a base
+common=' paths_name_tests shellcheck verdict '
+
+# run_test BASE TEST; several at a time, hence the verdicts are not in order
 run_test() {
-	local rc=0 scratch verdict
+	local rc=0 scratch verdict name=$1.$2
 	scratch=$(mktemp -d)
-	(cd "$scratch" && "$top/scripts/check.sh" --run "$1" >"$results/$1.log" 2>&1 </dev/null) || rc=$?
+	(cd "$scratch" && BASE=$1 "$top/scripts/check.sh" --run "$2" >"$results/$name.log" 2>&1 </dev/null) || rc=$?
 	rm -rf "$scratch"
 	case $rc in
 	0) verdict=ok ;;
 	77) verdict=skipped ;;
 	*) verdict=FAILED ;;
 	esac
-	echo $verdict >"$results/$1.verdict"
-	say "$(printf '%-7s %s' $verdict "${1//_/ }")"
-	if [ $verdict = FAILED ]; then tail -n 15 "$results/$1.log"; fi
+	echo $verdict >"$results/$name.verdict"
+	say "$(printf '%-7s %s: %s' $verdict "$1" "${2//_/ }")"
+	if [ $verdict = FAILED ]; then tail -n 15 "$results/$name.log"; fi
 }
-for test in "${tests[@]}"; do
-	while (($(jobs -rp | wc -l) >= JOBS)); do wait -n; done
-	run_test "$test" &
+
+# The base that this is about, then all others that there is a tree of
+chosen=$base
+ran=0
+for b in $chosen ${bases//$chosen/}; do
+	if [ "$b" = "$chosen" ]; then
+		PRISTINE=$("$top/scripts/tree.sh" pristine)
+	else
+		PRISTINE=$(BASE=$b LINUX='' "$top/scripts/tree.sh" found)
+	fi
+	use_base "$b"
+	if [ -z "$PRISTINE" ]; then
+		say "the series for $title is not checked: there is no tree of it here"
+		continue
+	fi
+	export PRISTINE
+	for t in "${tests[@]}"; do
+		if [ "$b" != "$chosen" ] && [[ $common == *" $t "* ]]; then continue; fi
+		while (($(jobs -rp | wc -l) >= JOBS)); do wait -n; done
+		ran=$((ran + 1))
+		run_test "$b" "$t" &
+	done
 done
 wait
 verdicts() { cat "$results"/*.verdict | grep -cx "$1" || true; }
 passed=$(verdicts ok) skipped=$(verdicts skipped)
-failed=$((${#tests[@]} - passed - skipped))
+failed=$((ran - passed - skipped))
 echo "$passed $failed $skipped" >"$results/summary"
 ((failed == 0))

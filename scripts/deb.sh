@@ -4,7 +4,7 @@
 # configuration in KCONFIG, or the running kernel's, or the default one, and
 # palloc.config on top. Packages land in $BUILD/deb.
 
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
 src=$BUILD/linux out=$BUILD/deb/linux
 running=/boot/config-$(uname -r)

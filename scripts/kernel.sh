@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # Configures and builds a kernel: kernel.sh NAME SOURCE FRAGMENT...
 #
-# NAME is the folder under $BUILD, FRAGMENTs are files of configs/, merged in this
+# NAME is the folder under $BUILD, SOURCE a tree, or "patched"; FRAGMENTs are files of configs/, merged in this
 # order on top of allnoconfig.
 
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
 name=$1 src=$2
 shift 2
+if [ "$src" = patched ]; then src=$BUILD/linux; fi
 out=$BUILD/$name
 fragments=()
 for f; do fragments+=("$top/configs/$f.config"); done

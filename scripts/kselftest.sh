@@ -3,7 +3,7 @@
 # Builds the patched tree's palloc kselftests, and with them the tool, statically, and
 # installs them into $BUILD/kselftest: kselftest.sh KERNEL, whose headers they use.
 
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
 src=$BUILD/linux out=$BUILD/$1
 build() {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What the scripts share; sourced, not run.
 
 set -euo pipefail
@@ -12,8 +12,28 @@ JOBS=${JOBS:-$(nproc)}
 START=${START:-$(date +%s)}
 export BUILD JOBS START
 
-patches=$top/patches
-series=$top/series
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/palloc
+url=https://cdn.kernel.org/pub/linux/kernel/v6.x/linux-6.6.tar.xz
+
+# use_base BASE: a base is a kernel that there is a series for. All but v6.6 have a
+# folder with the patches that differ from v6.6's; their series names these folders, too.
+use_base() {
+	base=$1
+	case $base in
+	v6.6) title='Linux v6.6' series=$top/series patches=$top/patches ;;
+	debian) title="Debian's Linux 6.12" series=$top/series.debian patches=$top ;;
+	*) die "BASE: $base is neither v6.6 nor debian" ;;
+	esac
+}
+bases='v6.6 debian'
+# base_of VERSION: the base that a tree of this version is, or is nearest to
+base_of() {
+	case $1 in
+	6.12 | 6.12.*) echo debian ;;
+	*) echo v6.6 ;;
+	esac
+}
+use_base v6.6
 
 # Objects then hit the cache wherever the build folder is
 export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
@@ -61,7 +81,7 @@ step() {
 	fi
 }
 
-# The series' patches in order, the files they touch.
+# The patches of the base's series in order, the files they touch.
 series_patches() { sed -e 's/[[:space:]]*#.*//' -e '/^[[:space:]]*$/d' "$series"; }
 touched_files() {
 	series_patches | sed "s|^|$patches/|" | xargs -r -d '\n' \

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Turns the git branch into patches/ and series, and back.
+# Turns the git branch into patches/ and series, and back. With BASE=debian it is
+# series.debian, and patches.debian/ gets only those patches that v6.6's can't stand for.
 #
 #   patches.sh export        branch palloc of BRANCH_DIR to patches/, series, copies
 #   patches.sh export DIR    only patches and series, into DIR
-#   patches.sh import        patches/ to branch palloc of BRANCH_DIR
+#   patches.sh import        the series to branch palloc of BRANCH_DIR
 
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
 repo=${BRANCH_DIR:-$BUILD/branch}
 # What the user's configuration says must not show in the patches
@@ -20,27 +21,62 @@ format() {
 	local p id first=
 	mkdir -p "$1"
 	kgit format-patch -q -o "$(realpath "$1")" --numbered --zero-commit --no-signature \
-		--no-renames --full-index --diff-algorithm=myers v6.6..palloc
+		--no-renames --full-index --diff-algorithm=myers "$base..palloc"
 	for p in "$1"/*.patch; do
-		[ -e "$p" ] || die "branch palloc of $repo has no commits after v6.6"
+		[ -e "$p" ] || die "branch palloc of $repo has no commits after $base"
 		id="<$(basename "$p" .patch)@palloc.example.org>"
 		sed -i "0,/^Date: .*/s||&\nMessage-Id: $id${first:+\nIn-Reply-To: $first\nReferences: $first}|" "$p"
 		first=${first:-$id}
 	done
 }
 
-# new_series DIR: the old series' comments above the new names. A banner whose first
-# patch is gone or renamed moves to the next old patch that is still there.
+# new_series: the names on stdin, with the old series' comments above them. A banner
+# whose first patch is gone or renamed moves to the next old patch that is still there.
 new_series() {
 	awk '
-		function slug(name) { sub(/^[0-9]+-/, "", name); return name }
+		function slug(name) { sub(/.*\//, "", name); sub(/^[0-9]+-/, "", name); return name }
 		FILENAME == ARGV[1] { names[++n] = $0; here[slug($0)] = 1; next }
 		/^[[:space:]]*(#|$)/ { pending = pending $0 "\n"; next }
 		slug($1) in here { above[slug($1)] = pending; pending = "" }
 		END {
 			for (i = 1; i <= n; i++) print above[slug(names[i])] names[i]
 			printf "%s", pending
-		}' <(cd "$1" && printf '%s\n' *.patch) "$([ -e "$series" ] && echo "$series" || echo /dev/null)"
+		}' /dev/stdin "$([ -e "$series" ] && echo "$series" || echo /dev/null)"
+}
+
+# stands_for PATCH COMMIT: whether a patch of v6.6's does what a commit does
+stands_for() {
+	local index rc=0
+	[ -e "$1" ] || return 1
+	index=$(mktemp)
+	if GIT_INDEX_FILE=$index kgit read-tree "$2^" &&
+		GIT_INDEX_FILE=$index kgit apply --cached "$1" 2>/dev/null; then
+		[ "$(GIT_INDEX_FILE=$index kgit write-tree)" = "$(kgit rev-parse "$2^{tree}")" ] || rc=1
+	else
+		rc=1
+	fi
+	rm -f "$index"
+	return $rc
+}
+
+# export_to DIR: the base's patches and series
+export_to() {
+	local p commits own=${series##*/series}
+	format "$1/patches$own"
+	if [ "$base" = v6.6 ]; then
+		(cd "$1/patches" && printf '%s\n' *.patch) | new_series >"$1/series"
+		return
+	fi
+	mapfile -t commits < <(kgit rev-list --reverse "$base..palloc")
+	for p in "$1/patches$own"/*.patch; do
+		p=${p##*/}
+		if stands_for "$top/patches/$p" "${commits[10#${p%%-*} - 1]}"; then
+			rm "$1/patches$own/$p"
+			echo "patches/$p"
+		else
+			echo "patches$own/$p"
+		fi
+	done | new_series >"$1/series$own"
 }
 
 copies() { sed '/^#/d' "$top/scripts/copies"; }
@@ -69,31 +105,32 @@ sync_copies() {
 }
 
 export_branch() {
-	local tmp
+	local tmp own=${series##*/series}
 	[ -z "$(kgit status --porcelain --untracked-files=no)" ] || die "$repo has uncommitted changes"
 	if [ -n "${1-}" ]; then
-		format "$1/patches"
-		new_series "$1/patches" >"$1/series"
+		mkdir -p "$1"
+		export_to "$1"
 		return
 	fi
 	tmp=$(mktemp -d "$top/.patches.XXXXXX")
 	# shellcheck disable=SC2064
 	trap "rm -rf '$tmp'" EXIT
-	format "$tmp/patches"
-	new_series "$tmp/patches" >"$tmp/series"
-	mkdir -p "$patches"
-	rsync -r --checksum --delete "$tmp/patches/" "$patches/"
-	cat "$tmp/series" >"$series"
+	export_to "$tmp"
+	mkdir -p "$top/patches$own"
+	rsync -r --checksum --delete "$tmp/patches$own/" "$top/patches$own/"
+	cat "$tmp/series$own" >"$series"
 	rm -rf "$tmp"
-	sync_copies
-	say "exported $(series_patches | wc -l) patches"
+	# The others' are the same
+	if [ "$base" = v6.6 ]; then sync_copies; fi
+	say "exported $(series_patches | wc -l) patches, $(find "$top/patches$own" -type f | wc -l) of them to patches$own"
 }
 
-# Whether the branch is what patches/ was exported from
+# Whether the branch is what the series was exported from
 exported() {
-	local tmp rc=0
+	local tmp rc=0 own=${series##*/series}
 	tmp=$(mktemp -d)
-	format "$tmp" && diff -rq "$tmp" "$patches" >/dev/null || rc=1
+	export_to "$tmp" && diff -rq "$tmp/patches$own" "$top/patches$own" >/dev/null &&
+		diff -q "$tmp/series$own" "$series" >/dev/null || rc=1
 	rm -rf "$tmp"
 	return $rc
 }
@@ -103,22 +140,22 @@ import_series() {
 	if [ ! -e "$repo/.git" ]; then
 		from=$("$top/scripts/tree.sh" pristine)
 		mkdir -p "$repo"
-		step "copying Linux v6.6 to $repo" "$BUILD/log/branch" \
+		step "copying $title to $repo" "$BUILD/log/branch" \
 			rsync -a --exclude=/.git "$from/" "$repo/"
 		kgit init -q -b palloc
 		step "committing it" "$BUILD/log/branch" kgit add -A -f
 		GIT_AUTHOR_NAME=$GIT_COMMITTER_NAME GIT_AUTHOR_EMAIL=$GIT_COMMITTER_EMAIL \
-			kgit commit -q -m 'Linux 6.6'
-		kgit tag v6.6
+			kgit commit -q -m "$title"
+		kgit tag "$base"
 	elif kgit rev-parse -q --verify palloc >/dev/null; then
 		[ -z "$(kgit status --porcelain --untracked-files=no)" ] || die "$repo has uncommitted changes"
-		[ "$(kgit rev-parse palloc)" = "$(kgit rev-parse v6.6^0)" ] || exported ||
+		[ "$(kgit rev-parse palloc)" = "$(kgit rev-parse "$base^0")" ] || exported ||
 			die "branch palloc of $repo has commits that patches/ has not: make patches, or move the branch away"
-		kgit checkout -q -B palloc v6.6
+		kgit checkout -q -B palloc "$base"
 	fi
 	series_patches | sed "s|^|$patches/|" | xargs -d '\n' git -C "$repo" am -q ||
 		{ kgit am --abort && die "git am refused the series"; }
-	say "branch palloc of $repo: $(kgit rev-list --count v6.6..palloc) commits on v6.6"
+	say "branch palloc of $repo: $(kgit rev-list --count "$base..palloc") commits on $title"
 }
 
 case ${1-} in

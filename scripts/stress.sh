@@ -6,14 +6,14 @@
 # counted as a fallback, on data that stress-ng finds changed, and on anything that
 # the kernel complains about.
 
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
 minutes=${MINUTES:-30}
 [[ $minutes =~ ^[1-9][0-9]*$ ]] || die "MINUTES: $minutes is not a number of minutes"
 results=$BUILD/results/stress
 
 "$top/scripts/tree.sh" patched
-"$top/scripts/kernel.sh" stress "$BUILD/linux" guest palloc stress
+"$top/scripts/kernel.sh" stress patched guest palloc stress
 "$top/scripts/kselftest.sh" stress
 
 rc=0

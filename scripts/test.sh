@@ -3,7 +3,7 @@
 # Runs stages of the tests, all of them whatever fails, and closes with the sum:
 # test.sh [check] [guest] [debug] [variants]
 
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
 bzimage=arch/x86/boot/bzImage
 tests=()
@@ -79,23 +79,23 @@ stage() {
 	check) "$top/scripts/check.sh" ;;
 	guest)
 		"$top/scripts/tree.sh" patched &&
-			"$top/scripts/kernel.sh" guest "$BUILD/linux" guest palloc kunit &&
+			"$top/scripts/kernel.sh" guest patched guest palloc kunit &&
 			"$top/scripts/kselftest.sh" guest &&
 			"$top/scripts/guest.sh" --add "$BUILD/kselftest:kselftest" --set KUNIT=yes "${tests[@]}" \
 				guest "$BUILD/guest/$bzimage" kselftest
 		;;
 	debug)
 		"$top/scripts/tree.sh" patched &&
-			"$top/scripts/kernel.sh" debug "$BUILD/linux" guest palloc kunit debug &&
+			"$top/scripts/kernel.sh" debug patched guest palloc kunit debug &&
 			"$top/scripts/kselftest.sh" debug &&
 			"$top/scripts/guest.sh" --add "$BUILD/kselftest:kselftest" --set KUNIT=yes "${tests[@]}" \
 				"${debug[@]}" debug "$BUILD/debug/$bzimage" kselftest
 		;;
 	variants)
 		"$top/scripts/tree.sh" patched &&
-			"$top/scripts/kernel.sh" guest "$BUILD/linux" guest palloc kunit &&
-			"$top/scripts/kernel.sh" debug "$BUILD/linux" guest palloc kunit debug &&
-			"$top/scripts/kernel.sh" devices "$BUILD/linux" guest palloc kunit devices &&
+			"$top/scripts/kernel.sh" guest patched guest palloc kunit &&
+			"$top/scripts/kernel.sh" debug patched guest palloc kunit debug &&
+			"$top/scripts/kernel.sh" devices patched guest palloc kunit devices &&
 			"$top/scripts/kselftest.sh" guest &&
 			variants
 		;;

@@ -1,26 +1,43 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Finds an unpatched Linux v6.6 tree, and makes the patched copy to build from.
+# Finds an unpatched kernel tree, and makes the patched copy to build from.
 #
-#   tree.sh pristine   prints where v6.6 is; downloads it if need be
+#   tree.sh pristine   prints where the base is; downloads or installs it if need be
+#   tree.sh found      prints that if it takes neither, else nothing
 #   tree.sh patched    brings $BUILD/linux up to date with the series
 
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
-url=https://cdn.kernel.org/pub/linux/kernel/v6.x/linux-6.6.tar.xz
 sha256=d926a06c63dd8ac7df3f86ee1ffc2ce2a3b81a2d168484e76b5b389aba8e56d0
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/palloc
+package=linux-source-6.12
+debian=/usr/src/$package.tar.xz
 
 check_pristine() {
 	local version
 	version=$(kernel_version "$1") || die "LINUX: $1 is not a Linux source tree"
-	[ "$version" = 6.6 ] || die "LINUX: $1 is Linux $version; an unpatched v6.6 is needed"
+	case $base-$version in
+	v6.6-6.6 | debian-6.12.*) ;;
+	*) die "LINUX: $1 is Linux $version; an unpatched $title is needed" ;;
+	esac
 	if [ -e "$1/.config" ] || [ -d "$1/include/config" ]; then
 		die "LINUX: a kernel has been built in $1; a clean tree is needed (make mrproper there)"
 	fi
 	if [ -e "$1/mm/palloc.c" ]; then
-		die "LINUX: $1 has palloc in it already; an unpatched v6.6 is needed (take it out with scripts/apply.sh --reverse, or patch -R)"
+		die "LINUX: $1 has palloc in it already; an unpatched $title is needed (take it out with scripts/apply.sh --reverse, or patch -R)"
 	fi
+}
+
+# unpack TARBALL DIR: the one folder that is in it, as DIR in the cache
+unpack() {
+	local tmp
+	tmp=$(mktemp -d "$cache/unpack.XXXXXX")
+	# shellcheck disable=SC2064
+	trap "rm -rf '$tmp'" EXIT
+	echo "$(elapsed) unpacking $(basename "$1")" >&2
+	tar -C "$tmp" -xf "$1"
+	mv -T "$tmp"/* "$2"
+	rm -rf "$tmp"
+	trap - EXIT
 }
 
 download() {
@@ -32,25 +49,52 @@ download() {
 	echo "$(elapsed) downloading $url" >&2
 	if ! curl --fail --location --silent --show-error --connect-timeout 10 --retry 2 \
 		--speed-limit 1000 --speed-time 60 -o "$tmp/linux.tar.xz" "$url" >&2; then
-		die "no Linux v6.6 here: name a tree with LINUX=DIR, put one into $cache/linux-6.6, or let $url be reached."
+		die "no Linux v6.6 here: name a tree with LINUX=DIR, put one into $cache/linux-6.6, let $url be reached, or use Debian's with BASE=debian."
 	fi
 	echo "$sha256  $tmp/linux.tar.xz" | sha256sum --check --quiet >&2 ||
 		die "$url is not what it should be (sha256)"
-	echo "$(elapsed) unpacking it" >&2
-	tar -C "$tmp" -xf "$tmp/linux.tar.xz"
-	mv -T "$tmp/linux-6.6" "$cache/linux-6.6"
+	unpack "$tmp/linux.tar.xz" "$cache/linux-6.6"
 	rm -rf "$tmp"
-	trap - EXIT
+}
+
+# The folder in the cache that is the base, if it is at hand
+cached() {
+	case $base in
+	v6.6) echo "$cache/linux-6.6" ;;
+	# An upgraded package is another tree
+	debian) [ ! -e $debian ] ||
+		echo "$cache/debian-$(dpkg-query -W -f '${Version}' $package 2>/dev/null || sha256sum <$debian | cut -c -16)" ;;
+	esac
+}
+
+find_tree() {
+	local dir
+	if [ -n "${LINUX-}" ]; then
+		dir=$LINUX
+		[ -d "$dir" ] || die "LINUX: there is no $dir"
+	else
+		dir=$(cached)
+		if [ ! -d "$dir" ] && [ "$base" = debian ] && [ -e $debian ]; then
+			mkdir -p "$cache"
+			unpack $debian "$dir"
+		fi
+	fi
+	[ -d "$dir" ] || return 0
+	dir=$(cd "$dir" && pwd)
+	check_pristine "$dir"
+	echo "$dir"
 }
 
 pristine() {
-	local dir=${LINUX:-$cache/linux-6.6}
-	if [ ! -d "$dir" ]; then
-		if [ -n "${LINUX-}" ]; then die "LINUX: there is no $dir"; fi
-		download
+	local dir
+	dir=$(find_tree)
+	if [ -z "$dir" ]; then
+		case $base in
+		v6.6) download ;;
+		debian) "$top/scripts/deps.sh" xz-utils $package >&2 ;;
+		esac
+		dir=$(find_tree)
 	fi
-	dir=$(cd "$dir" && pwd)
-	check_pristine "$dir"
 	echo "$dir"
 }
 
@@ -62,7 +106,7 @@ patched() {
 	mkdir -p "$BUILD"
 	if [ ! -d "$to" ] || [ "$(cat "$BUILD/linux.from" 2>/dev/null)" != "$from" ]; then
 		rm -rf "$to" "$to.new" "$BUILD/linux.files"
-		step "copying Linux v6.6 from $from" "$BUILD/log/copy" \
+		step "copying $title from $from" "$BUILD/log/copy" \
 			cp -a --reflink=auto "$from" "$to.new"
 		rm -rf "$to.new/.git"
 		mv "$to.new" "$to"
@@ -78,11 +122,12 @@ patched() {
 	cp "$scratch/files" "$BUILD/linux.files"
 	sync_files "$scratch/new" "$to" <"$scratch/files"
 	touched_files >"$BUILD/linux.files"
-	say "the series ($(series_patches | wc -l) patches) is applied in $to"
+	say "the series for $title ($(series_patches | wc -l) patches) is applied in $to"
 }
 
 case ${1-} in
 pristine) pristine ;;
+found) find_tree ;;
 patched) patched ;;
-*) die "usage: tree.sh pristine|patched" ;;
+*) die "usage: tree.sh pristine|found|patched" ;;
 esac

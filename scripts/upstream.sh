@@ -7,7 +7,7 @@
 # Some of these tests depend on time. What differs is therefore run again, up to
 # ROUNDS times (8) on both; a point differs if it has had no result on both kernels.
 
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
 rounds=${ROUNDS:-8}
 list=$top/scripts/upstream.list
@@ -17,7 +17,7 @@ install=$out/kselftest
 pristine=$("$top/scripts/tree.sh" pristine)
 "$top/scripts/tree.sh" patched
 "$top/scripts/kernel.sh" upstream-stock "$pristine" guest upstream
-"$top/scripts/kernel.sh" upstream-palloc "$BUILD/linux" guest palloc upstream
+"$top/scripts/kernel.sh" upstream-palloc patched guest palloc upstream
 
 # From the patched tree, which has the same: the headers of both are not
 build() {
