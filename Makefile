@@ -35,7 +35,7 @@ export MINUTES
 endif
 
 .PHONY: help deps tree kernel demo test check test-guest test-debug test-variants \
-	check-prefixes stress upstream-tests shell bench bench-more patches branch deb clean
+	test-matrix check-prefixes stress upstream-tests shell bench bench-more patches branch deb clean
 .NOTPARALLEL:
 
 help:
@@ -54,6 +54,8 @@ help:
 	@echo '  test-guest      KUnit and kselftests in the guest'
 	@echo '  test-debug      the same in a guest with lockdep, KASAN and more'
 	@echo '  test-variants   some of it with other zones, nodes and boot parameters'
+	@echo '  test-matrix     what shows that every path keeps its color, in both guests with 1'
+	@echo '                  and 4 CPUs, 1 and 2 nodes'
 	@echo '  check-prefixes  build every prefix of the series with palloc on and off'
 	@echo '  stress          MINUTES of stress-ng in colored cgroups, with all colors checked'
 	@echo '  upstream-tests  the kernel'"'"'s own tests of mm and cgroup, here and on a stock kernel'
@@ -108,6 +110,9 @@ test-debug: deps
 
 test-variants: deps
 	@scripts/test.sh variants
+
+test-matrix: deps
+	@scripts/test.sh matrix
 
 shell: deps kernel
 	@scripts/demo.sh shell

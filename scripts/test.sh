@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Runs stages of the tests, all of them whatever fails, and closes with the sum:
-# test.sh [check] [guest] [debug] [variants]
+# test.sh [check] [guest] [debug] [variants] [matrix]
 
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
@@ -12,14 +12,17 @@ if [ -n "${TESTS-}" ]; then tests=(--set "TESTS= $TESTS "); else tests=(--set TE
 # What a guest with the debug kernel takes
 debug=(--memory 2G --time-scale 5 --boot-limit 300 --append "page_poison=1 page_owner=on slub_debug=FZPU")
 
-# variant NAME KERNEL TESTS OPTION...: a boot of its own
+# What shows that every path keeps its color
+paths='fork_exec remote thp page_cache swap ksm migrate recolor'
+
+# variant NAME KERNEL TESTS OPTION...: a boot of its own, of those of $stage
 variant() {
 	local name=$1 kernel=$2 list=$3 ok=yes p=0 f=0 k=0
 	shift 3
 	"$top/scripts/guest.sh" --add "$BUILD/kselftest:kselftest" --set KUNIT=yes \
-		--set "TESTS= ${TESTS:-$list} " "$@" "variants/$name" "$BUILD/$kernel/$bzimage" kselftest || ok=no
-	if [ -f "$BUILD/results/variants/$name/summary" ]; then
-		read -r p f k <"$BUILD/results/variants/$name/summary"
+		--set "TESTS= ${TESTS:-$list} " "$@" "$stage/$name" "$BUILD/$kernel/$bzimage" kselftest || ok=no
+	if [ -f "$BUILD/results/$stage/$name/summary" ]; then
+		read -r p f k <"$BUILD/results/$stage/$name/summary"
 	fi
 	if [ $ok = no ] && ((f == 0)); then f=1; fi
 	sum=($((sum[0] + p)) $((sum[1] + f)) $((sum[2] + k)))
@@ -35,9 +38,6 @@ ran() {
 # Memory laid out in other ways, what else takes pages off the free lists, and other
 # numbers of CPUs
 variants() {
-	local paths='fork_exec remote thp page_cache swap ksm migrate recolor'
-	sum=(0 0 0)
-	rm -rf "$BUILD/results/variants"
 	variant shuffle guest "lossless map_change hotplug" --append page_alloc.shuffle=1
 	variant nodes guest "zones lossless hotplug four_cases $paths" --cpus 4 --append numa=fake=2
 	variant movable guest "zones lossless hotplug hwpoison cma" --append movablecore=400M
@@ -70,8 +70,28 @@ variants() {
 	ran devices remote "an IOMMU maps: cgroup"
 	ran devices remote "a device's memory, pinned: cgroup"
 	ran devices page_cache "files without a page cache"
-	echo "${sum[*]}" >"$BUILD/results/variants/summary"
-	((sum[1] == 0))
+}
+
+# The paths with each number of CPUs and nodes, in both kernels; too long for each day
+matrix() {
+	local cpus nodes
+	for cpus in 1 4; do
+		for nodes in 1 2; do
+			variant "guest-$cpus-$nodes" guest "$paths" --cpus $cpus --append numa=fake=$nodes
+			variant "debug-$cpus-$nodes" debug "$paths" "${debug[@]}" --cpus $cpus \
+				--append numa=fake=$nodes
+		done
+	done
+}
+
+# boots: the variants, or the matrix
+boots() {
+	local rc=0
+	sum=(0 0 0)
+	rm -rf "$BUILD/results/$stage"
+	"$stage" || rc=$?
+	echo "${sum[*]}" >"$BUILD/results/$stage/summary"
+	((rc == 0 && sum[1] == 0))
 }
 
 stage() {
@@ -97,24 +117,31 @@ stage() {
 			"$top/scripts/kernel.sh" debug patched guest palloc kunit debug &&
 			"$top/scripts/kernel.sh" devices patched guest palloc kunit devices &&
 			"$top/scripts/kselftest.sh" guest &&
-			variants
+			boots
+		;;
+	matrix)
+		"$top/scripts/tree.sh" patched &&
+			"$top/scripts/kernel.sh" guest patched guest palloc kunit &&
+			"$top/scripts/kernel.sh" debug patched guest palloc kunit debug &&
+			"$top/scripts/kselftest.sh" guest &&
+			boots
 		;;
 	*) die "no such stage: $1" ;;
 	esac
 }
 
 passed=0 failed=0 skipped=0
-for s; do
-	summary=$BUILD/results/$s/summary
+for stage; do
+	summary=$BUILD/results/$stage/summary
 	rm -f "$summary"
 	ok=yes
-	stage "$s" || ok=no
+	stage "$stage" || ok=no
 	p=0 f=0 k=0
 	if [ -f "$summary" ]; then read -r p f k <"$summary"; fi
 	# A stage that broke, or that says it is well without a result, has failed
 	if [ $ok = no ] && ((f == 0)); then f=1; fi
 	if ((p + f + k == 0)); then f=1; fi
-	say "$s: $p passed, $f failed, $k skipped"
+	say "$stage: $p passed, $f failed, $k skipped"
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + k))
 done
 echo "$passed passed, $failed failed, $skipped skipped"
