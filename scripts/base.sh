@@ -13,7 +13,8 @@ choose_base() {
 	if [ -n "${BASE-}" ]; then
 		use_base "$BASE"
 	elif [ -n "${LINUX-}" ]; then
-		version=$(kernel_version "$LINUX") || die "LINUX: $LINUX is not a Linux source tree"
+		# Which may be none, as tree.sh will say
+		version=$(kernel_version "$LINUX") || true
 		use_base "$(base_of "$version")"
 	elif [ -d "$cache/linux-6.6" ] || ! command -v apt-get >/dev/null; then
 		use_base v6.6

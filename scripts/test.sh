@@ -97,12 +97,12 @@ needs() {
 kernels=$(for stage; do needs "$stage"; done | tr ' ' '\n' | sort -u)
 
 build() {
-	local kernel fragment
+	local kernel fragments
 	"$top/scripts/tree.sh" patched || return
 	for kernel in $kernels; do
-		fragment=$kernel
-		if [ "$kernel" = guest ]; then fragment=; fi
-		"$top/scripts/kernel.sh" "$kernel" patched guest palloc kunit $fragment || return
+		fragments=(guest palloc kunit)
+		if [ "$kernel" != guest ]; then fragments+=("$kernel"); fi
+		"$top/scripts/kernel.sh" "$kernel" patched "${fragments[@]}" || return
 	done
 	"$top/scripts/kselftest.sh" "$kernel"
 }
