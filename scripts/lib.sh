@@ -3,6 +3,7 @@
 # What the scripts share; sourced, not run.
 
 set -euo pipefail
+shopt -s inherit_errexit
 export LC_ALL=C
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
