@@ -736,6 +736,25 @@ static void test_spawn_cgroup(const void *arg)
 	expect(palloc_run_in(cg, spawns, "4,10"));
 }
 
+/* Not a function to return from: what the child does to the stack, the parent sees. */
+static __always_inline long clone3(struct clone_args *args)
+{
+#ifdef __aarch64__
+	register long x8 asm("x8") = __NR_clone3;
+	register long x0 asm("x0") = (long)args;
+	register long x1 asm("x1") = sizeof(*args);
+
+	asm volatile("svc 0" : "+r" (x0) : "r" (x1), "r" (x8) : "memory");
+	return x0;
+#else
+	long ret;
+
+	asm volatile("syscall" : "=a" (ret) : "0" (__NR_clone3), "D" (args),
+		     "S" (sizeof(*args)) : "rcx", "r11", "memory");
+	return ret;
+#endif
+}
+
 /*
  * As posix_spawn() into a cgroup, raw: until it calls exec, the child uses its
  * parent's memory, which has the parent's colors.
@@ -752,9 +771,7 @@ static void spawns_into(const void *arg)
 	pid_t pid;
 
 	fflush(stdout);
-	/* Not by a function: the child must not return from one. */
-	asm volatile("syscall" : "=a" (pid) : "0" (__NR_clone3), "D" (&args),
-		     "S" (sizeof(args)) : "rcx", "r11", "memory");
+	pid = clone3(&args);
 	if (!pid) {
 		palloc_touch(p, PAGES);
 		execv(SELF, argv);

@@ -1591,9 +1591,10 @@ void palloc_compact(struct palloc_compaction *c)
 		{ .all = all, .index = 0, .keep = 12, .list = c->list },
 		{ .all = all, .index = 1, .keep = 6 },
 	};
+	size_t heavy, usable, reserve;
 	unsigned int i;
 	pid_t pid[2];
-	size_t heavy;
+	char buf[32];
 	void *weight;
 
 	if (all == MAP_FAILED)
@@ -1601,8 +1602,15 @@ void palloc_compact(struct palloc_compaction *c)
 	palloc_tidy_memory();
 	weight = ballast(&heavy);
 	c->free = palloc_meminfo("MemFree") * 1024 / palloc_page_size;
-	t[0].pages = c->free * 10 / 16;
-	t[1].pages = c->free * 4 / 16;
+	/* With several nodes and huge pages, the kernel keeps a lot to itself. */
+	if (palloc_file_read("/proc/sys/vm/min_free_kbytes", buf, sizeof(buf)) < 0)
+		palloc_bail("cannot read min_free_kbytes");
+	reserve = 2 * strtoul(buf, NULL, 10) * 1024 / palloc_page_size;
+	usable = c->free * 14 / 16;
+	if (c->free < usable + reserve)
+		usable = c->free > reserve ? c->free - reserve : 0;
+	t[0].pages = usable * 10 / 14;
+	t[1].pages = usable * 4 / 14;
 	for (i = 0; i < 2; i++) {
 		c->used[i] = t[i].pages * t[i].keep / 16;
 		pid[i] = palloc_spawn(i ? NULL : c->cg, tenant, &t[i]);

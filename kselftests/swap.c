@@ -399,7 +399,7 @@ static void test_strict(const void *arg)
 static void test_moved(const void *arg)
 {
 	static const char *const list[OWNERS] = { "0-3", "8-11", NULL };
-	__u64 before[OWNERS * PAGES], after[OWNERS * PAGES];
+	__u64 before[OWNERS * PAGES + 1], after[OWNERS * PAGES + 1];
 	const size_t max = ARRAY_SIZE(before), n = PAGES / 2;
 	int colors[16] = { 0 };
 	size_t in_cache, i, j, bad = 0;

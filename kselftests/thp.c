@@ -252,7 +252,7 @@ static void test_change(const void *arg)
 }
 
 /*
- * One of 256 colors, and more memory than there is of it. Pages of other colors
+ * One of 1,024 colors, and more memory than there is of it. Pages of other colors
  * are small ones, and counted.
  */
 static void test_runs_out(const void *arg)
@@ -262,7 +262,7 @@ static void test_runs_out(const void *arg)
 	void *p;
 
 	(void)arg;
-	setup("21\n22\n23\n24\n25\n26\n27\n28\n");
+	setup("21\n22\n23\n24\n25\n26\n27\n28\n29\n30\n");
 	expect(palloc_set_color(77) == 0);
 	p = alloc_region(MAP_PALLOC);
 	for (i = 0; i < HUGE; i++) {

@@ -61,22 +61,29 @@ stands_for() {
 
 # export_to DIR: the base's patches and series
 export_to() {
-	local p commits own=${series##*/series}
-	format "$1/patches$own"
+	local p n=0 name commits own=${series##*/series}
+	mkdir -p "$1/patches$own"
 	if [ "$base" = v6.6 ]; then
+		format "$1/patches"
 		(cd "$1/patches" && printf '%s\n' *.patch) | new_series >"$1/series"
 		return
 	fi
+	format "$1/all"
 	mapfile -t commits < <(kgit rev-list --reverse "$base..palloc")
-	for p in "$1/patches$own"/*.patch; do
-		p=${p##*/}
-		if stands_for "$top/patches/$p" "${commits[10#${p%%-*} - 1]}"; then
-			rm "$1/patches$own/$p"
-			echo "patches/$p"
+	for p in "$1"/all/*.patch; do
+		# Under the number that it has for v6.6
+		name=${p##*/}
+		name=$(cd "$top/patches" && printf '%s\n' [0-9]*"-${name#*-}")
+		if [ ! -e "$top/patches/$name" ]; then name=${p##*/}; fi
+		if stands_for "$top/patches/$name" "${commits[n]}"; then
+			echo "patches/$name"
 		else
-			echo "patches$own/$p"
+			mv "$p" "$1/patches$own/$name"
+			echo "patches$own/$name"
 		fi
+		n=$((n + 1))
 	done | new_series >"$1/series$own"
+	rm -r "$1/all"
 }
 
 copies() { sed '/^#/d' "$top/scripts/copies"; }
