@@ -19,6 +19,13 @@ endif
 ifdef BASE
 export BASE
 endif
+ifneq ($(filter-out x86 x86_64,$(ARCH)),)
+$(foreach t,bench bench-more stress upstream-tests check-prefixes deb,\
+	$(if $(filter $(t),$(MAKECMDGOALS)),$(error $(t) is for ARCH=x86 only)))
+endif
+ifdef ARCH
+export ARCH
+endif
 ifdef BRANCH_DIR
 override BRANCH_DIR := $(abspath $(BRANCH_DIR))
 export BRANCH_DIR
@@ -76,6 +83,7 @@ help:
 	@echo '  BASE=NAME       the kernel to patch: v6.6, or debian, which is 6.12 from the'
 	@echo '                  package linux-source-6.12 (default: what LINUX is, else v6.6 if'
 	@echo '                  it is in the cache or kernel.org answers, else debian)'
+	@echo '  ARCH=arm64      have the guest be an arm64 one, built in BUILD/arm64 (default: x86)'
 	@echo '  LINUX=DIR       an unpatched tree of it (default: the cache, else a download)'
 	@echo '  BUILD=DIR       where everything is built (default: build)'
 	@echo '  JOBS=N          parallel jobs (default: the number of CPUs)'

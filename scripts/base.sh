@@ -36,3 +36,6 @@ choose_base() {
 	if [ "$base" != v6.6 ]; then BUILD=${BUILD%"/$base"}/$base; fi
 }
 choose_base
+# Where what is not the same on all architectures is built, and its results
+out=$BUILD
+if [ "$ARCH" != x86 ]; then out=$BUILD/$ARCH; fi

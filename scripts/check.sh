@@ -409,7 +409,7 @@ if [ -n "$test" ]; then
 	exit
 fi
 
-results=$BUILD/results/check
+results=$out/results/check
 rm -rf "$results"
 mkdir -p "$results"
 tests=("$@")

@@ -5,14 +5,14 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
-bzimage=$BUILD/guest/arch/x86/boot/bzImage
+kernel=$out/guest/$image
 "$top/scripts/kselftest.sh" guest
 if [ "${1-}" = shell ]; then
-	exec "$top/scripts/guest.sh" --interactive --add "$BUILD/kselftest:kselftest" shell "$bzimage" shell
+	exec "$top/scripts/guest.sh" --interactive --add "$out/kselftest:kselftest" shell "$kernel" shell
 fi
 rc=0
 "$top/scripts/guest.sh" --raw --set NAME=demo --set LIMIT=120 \
-	--add "$BUILD/kselftest:kselftest" --add "$top/scripts/guest/demo.sh:script" \
-	demo "$bzimage" script || rc=$?
-cat "$BUILD/results/demo/demo.out"
+	--add "$out/kselftest:kselftest" --add "$top/scripts/guest/demo.sh:script" \
+	demo "$kernel" script || rc=$?
+cat "$out/results/demo/demo.out"
 exit $rc

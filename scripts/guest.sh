@@ -8,7 +8,7 @@ usage() {
 	cat <<-EOT
 	Usage: scripts/guest.sh [OPTION]... NAME KERNEL PAYLOAD
 
-	Boots KERNEL (a bzImage) in QEMU with an initramfs made of busybox, the init
+	Boots KERNEL (a bzImage, or an Image of arm64) in QEMU with an initramfs made of busybox, the init
 	script and PAYLOAD (a file of scripts/guest/). Console log, results and one TAP
 	file per test go to \$BUILD/results/NAME.
 
@@ -65,9 +65,13 @@ if [ $# -ne 3 ]; then
 	usage >&2
 	exit 2
 fi
+case $ARCH in
+x86) console=ttyS0 report=ttyS1 words=' reboot=t' ;;
+arm64) console=ttyAMA0 report=ttyS0 words=' memhp_default_state=online_movable' ;;
+esac
 name=$1 kernel=$2 payload=$top/scripts/guest/$3
 [ -f "$kernel" ] || die "there is no kernel $kernel"
-results=$BUILD/results/$name
+results=$out/results/$name
 rm -rf "$results"
 mkdir -p "$results"
 work=$(mktemp -d)
@@ -80,12 +84,12 @@ initramfs() {
 	local root=$work/root pair v
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys}
-	cp "$(command -v busybox)" "$root/bin/busybox"
+	cp "$busybox" "$root/bin/busybox"
 	ln -s busybox "$root/bin/sh"
 	install -m 755 "$top/scripts/guest/init" "$root/init"
 	install -m 644 "$1" "$root/payload"
 	{
-		echo "TIME_SCALE=$scale"
+		echo "TIME_SCALE=$scale CONSOLE=$console REPORT=$report"
 		for v in "${set[@]}"; do printf "%s='%s'\n" "${v%%=*}" "${v#*=}"; done
 	} >"$root/settings"
 	for pair in "${add[@]}"; do
@@ -93,25 +97,46 @@ initramfs() {
 		cp -aLT "${pair%%:*}" "$root/${pair#*:}"
 	done
 	# What is not linked statically needs its libraries
-	{ find "$root" -type f -perm -u=x -exec ldd {} + 2>/dev/null || true; } |
-		sed -nE 's|.*[[:space:]](/[^ ]*) \(.*|\1|p' | sort -u | xargs -r cp -L --parents -t "$root"
+	if [ "$ARCH" = x86 ]; then
+		{ find "$root" -type f -perm -u=x -exec ldd {} + 2>/dev/null || true; } |
+			sed -nE 's|.*[[:space:]](/[^ ]*) \(.*|\1|p' | sort -u | xargs -r cp -L --parents -t "$root"
+	else
+		# ldd runs what it looks at; they are where the cross compiler has them
+		mkdir -p "$root/lib"
+		{ find "$root" -type f -perm -u=x -exec readelf -l -d {} + 2>/dev/null || true; } |
+			sed -nE 's|.*\(NEEDED\).*\[(.*)\]|\1|p; s|.*interpreter: .*/(.*)\]|\1|p' | sort -u |
+			xargs -I '{}' "${cross}gcc" '-print-file-name={}' | xargs -r cp -L -t "$root/lib"
+	fi
 	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$2"
 }
 
 # qemu_run ACCELERATOR INITRAMFS DIR CONSOLE
-# One socket per CPU, since the MP table, all there is without ACPI, counts sockets.
 qemu_run() {
+	local machine
+	case $ARCH in
+	# One socket per CPU, since the MP table, all there is without ACPI, counts sockets
+	x86)
+		machine=(qemu-system-x86_64 -machine pc -smp "$cpus,sockets=$cpus" -m "$memory"
+			-serial "$4" -serial "file:$3/report.log")
+		;;
+	# Only memory that is added later can go offline
+	arm64)
+		machine=(qemu-system-aarch64 -machine virt -smp "$cpus" -m "$memory,maxmem=64G"
+			-object memory-backend-ram,id=added,size=256M
+			-device virtio-mem-pci,memdev=added,requested-size=256M
+			-serial "$4" -device pci-serial,chardev=report
+			-chardev "file,id=report,path=$3/report.log")
+		;;
+	esac
 	# shellcheck disable=SC2086
-	exec qemu-system-x86_64 -nodefaults -no-user-config -display none -nic none -no-reboot \
-		-machine pc $1 -smp "$cpus,sockets=$cpus" -m "$memory" $qemu_words \
-		-serial "$4" -serial "file:$3/report.log" \
-		-kernel "$kernel" -initrd "$2" \
-		-append "console=ttyS0 ignore_loglevel panic=-1 reboot=t$append"
+	exec "${machine[@]}" -nodefaults -no-user-config -display none -nic none -no-reboot \
+		$1 $qemu_words -kernel "$kernel" -initrd "$2" \
+		-append "console=$console ignore_loglevel panic=-1$words$append"
 }
 
 # KVM needs a CPU that has it, a device that may be opened, and to work
 kvm_works() {
-	[ -w /dev/kvm ] && grep -qwE '^flags.*(vmx|svm)' /proc/cpuinfo || return 1
+	[ "$ARCH" = x86 ] && [ -w /dev/kvm ] && grep -qwE '^flags.*(vmx|svm)' /proc/cpuinfo || return 1
 	: >"$work/empty"
 	initramfs "$work/empty" "$work/trial.cpio"
 	mkdir -p "$work/trial"

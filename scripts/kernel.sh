@@ -2,22 +2,23 @@
 # SPDX-License-Identifier: GPL-2.0
 # Configures and builds a kernel: kernel.sh NAME SOURCE FRAGMENT...
 #
-# NAME is the folder under $BUILD, SOURCE a tree, or "patched"; FRAGMENTs are files of configs/, merged in this
-# order on top of allnoconfig.
+# NAME is the folder under $BUILD, or $BUILD/arm64; SOURCE a tree, or "patched"; FRAGMENTs
+# are files of configs/, merged in this order, after the architecture's, on top of
+# allnoconfig.
 
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
 name=$1 src=$2
 shift 2
 if [ "$src" = patched ]; then src=$BUILD/linux; fi
-out=$BUILD/$name
+log=$out/log/$name out=$out/$name
 fragments=()
-for f; do fragments+=("$top/configs/$f.config"); done
+for f in "$ARCH" "$@"; do fragments+=("$top/configs/$f.config"); done
 mkdir -p "$out"
 
 configure() {
 	cd "$src"
-	ARCH=x86 scripts/kconfig/merge_config.sh -n -O "$out" "${fragments[@]}"
+	CROSS_COMPILE=$cross scripts/kconfig/merge_config.sh -n -O "$out" "${fragments[@]}"
 }
 
 # merge_config.sh only warns about options that did not make it. The palloc options
@@ -34,9 +35,9 @@ verify() {
 	[ -z "$missing" ] || die "options that did not land in $out/.config:$missing"
 }
 
-cc=gcc
-if command -v ccache >/dev/null; then cc="ccache gcc"; fi
-step "configuring kernel $name" "$BUILD/log/$name.config" configure
+cc=${cross}gcc
+if command -v ccache >/dev/null; then cc="ccache $cc"; fi
+step "configuring kernel $name" "$log.config" configure
 verify
-step "building kernel $name" "$BUILD/log/$name.build" \
-	make -C "$src" ARCH=x86 O="$out" CC="$cc" -j "$JOBS" bzImage
+step "building kernel $name" "$log.build" \
+	make -C "$src" ARCH="$ARCH" CROSS_COMPILE="$cross" O="$out" CC="$cc" -j "$JOBS" "${image##*/}"

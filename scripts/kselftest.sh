@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Builds the patched tree's palloc kselftests, and with them the tool, statically, and
-# installs them into $BUILD/kselftest: kselftest.sh KERNEL, whose headers they use.
+# installs them into $out/kselftest: kselftest.sh KERNEL, whose headers they use.
 
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
-src=$BUILD/linux out=$BUILD/$1
+src=$BUILD/linux kernel=$out/$1 to=$out/kselftest
 build() {
-	make -C "$src" ARCH=x86 O="$out" -j "$JOBS" headers
-	rm -rf "$BUILD/kselftest"
-	make -C "$src/tools/testing/selftests" ARCH=x86 O="$out" TARGETS=palloc \
-		USERLDFLAGS=-static FORCE_TARGETS=1 -j "$JOBS" \
-		INSTALL_PATH="$BUILD/kselftest" install
+	local make=(make ARCH="$ARCH" CROSS_COMPILE="$cross" O="$kernel" -j "$JOBS")
+	"${make[@]}" -C "$src" headers
+	rm -rf "$to"
+	"${make[@]}" -C "$src/tools/testing/selftests" TARGETS=palloc USERLDFLAGS=-static \
+		FORCE_TARGETS=1 INSTALL_PATH="$to" install
 }
-step "building kselftests" "$BUILD/log/kselftest" build
+step "building kselftests" "$out/log/kselftest" build

@@ -13,6 +13,11 @@ JOBS=${JOBS:-$(nproc)}
 START=${START:-$(date +%s)}
 export BUILD JOBS START
 
+die() {
+	echo "$(basename "$0"): $*" >&2
+	exit 1
+}
+
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/palloc
 url=https://cdn.kernel.org/pub/linux/kernel/v6.x/linux-6.6.tar.xz
 
@@ -36,6 +41,15 @@ base_of() {
 }
 use_base v6.6
 
+# The architecture: the kernel's file, the prefix of the compiler's name, and a busybox
+# that is linked statically
+case ${ARCH:-x86} in
+x86 | x86_64) ARCH=x86 image=arch/x86/boot/bzImage cross='' busybox=$(command -v busybox || true) ;;
+arm64) image=arch/arm64/boot/Image cross=aarch64-linux-gnu- busybox=$cache/busybox-arm64 ;;
+*) die "ARCH: $ARCH is neither x86 nor arm64" ;;
+esac
+export ARCH
+
 # Objects then hit the cache wherever the build folder is
 export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
 # Same source, same kernel
@@ -45,10 +59,6 @@ unset MAKEFLAGS MFLAGS MAKEOVERRIDES
 
 elapsed() { printf '[%4ds]' $(($(date +%s) - START)); }
 say() { echo "$(elapsed) $*"; }
-die() {
-	echo "$(basename "$0"): $*" >&2
-	exit 1
-}
 
 # step TEXT LOG COMMAND...: runs COMMAND with its output in LOG and shows for how
 # long: in place on a terminal, else with a line every half minute.

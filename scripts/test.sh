@@ -7,9 +7,8 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
-bzimage=arch/x86/boot/bzImage
 guests=$((JOBS < 4 ? JOBS : 4))
-for stage; do rm -rf "$BUILD/results/$stage"; done
+for stage; do rm -rf "$out/results/$stage"; done
 
 # What a guest with the debug kernel takes
 debug=(--memory 2G --time-scale 5 --boot-limit 300 --append "page_poison=1 page_owner=on slub_debug=FZPU")
@@ -24,12 +23,25 @@ boot() {
 	shift 3
 	while (($(jobs -rp | wc -l) >= guests)); do sleep 0.5; done
 	{
-		"$top/scripts/guest.sh" --add "$BUILD/kselftest:kselftest" --set KUNIT=yes \
-			--set "TESTS=${list:+ $list }" "$@" "$name" "$BUILD/$kernel/$bzimage" kselftest ||
-			{ mkdir -p "$BUILD/results/$name" && touch "$BUILD/results/$name/failed"; }
+		"$top/scripts/guest.sh" --add "$out/kselftest:kselftest" --set KUNIT=yes \
+			--set "TESTS=${list:+ $list }" "$@" "$name" "$out/$kernel/$image" kselftest ||
+			{ mkdir -p "$out/results/$name" && touch "$out/results/$name/failed"; }
 	} &
 }
 variant() { boot "variants/$1" "${@:2}"; }
+
+case $ARCH in
+x86)
+	two_nodes=(--append numa=fake=2)
+	no_cache=(--qemu "-cpu max,vendor=GenuineIntel,level=3")
+	;;
+arm64)
+	two_nodes=(--qemu "-object memory-backend-ram,id=node0,size=512M -numa node,cpus=0-1,memdev=node0"
+		--qemu "-object memory-backend-ram,id=node1,size=512M -numa node,cpus=2-3,memdev=node1")
+	# It never knows any
+	no_cache=()
+	;;
+esac
 
 # Memory laid out in other ways, what else takes pages off the free lists, and other
 # numbers of CPUs
@@ -37,11 +49,24 @@ boot_variants() {
 	variant guardpage debug map_change --memory 1G --time-scale 5 --boot-limit 300 \
 		--append "debug_pagealloc=on debug_guardpage_minorder=1 page_poison=1"
 	variant cpus guest "policy exhaustion stress lossless $paths" --cpus 4
-	variant nodes guest "zones lossless hotplug four_cases $paths" --cpus 4 --append numa=fake=2
+	variant nodes guest "zones lossless hotplug four_cases $paths" --cpus 4 "${two_nodes[@]}"
 	variant cpu guest "$paths" --cpus 1
 	variant shuffle guest "lossless map_change hotplug" --append page_alloc.shuffle=1
 	variant movable guest "zones lossless hotplug hwpoison cma" --append movablecore=400M
 	variant normal guest "zones lossless cma" --memory 6G
+	variant bootmap guest "boot_param map_truth four_cases" \
+		--append palloc.map=14^18,15^19,16^20,17^21 --append palloc.enabled=1
+	variant bootbad guest "boot_param map_truth" --append palloc.map=14^18,zebra \
+		--append palloc.enabled=2
+	variant nocache guest "boot_param map_truth" --cpus 1 --append palloc.map=l2 "${no_cache[@]}"
+	variant disabled guest "no_cgroup future syscalls map_palloc" --append cgroup_disable=palloc
+	if [ "$ARCH" = x86 ]; then boot_variants_x86; fi
+}
+
+# What arm64 has no way to: memory that was held back at boot can't be added (plain guests
+# have some that is), QEMU tells nothing of caches, and no memory is soft reserved,
+# persistent or a device's without firmware
+boot_variants_x86() {
 	variant added guest "zones hotplug" --memory 1280M --append mem=1G
 	# 1 GiB, of which some is persistent; as slower memory, half as much; two devices'
 	# own 256 MiB each; and the rest, of which the BIOS has a few pages
@@ -51,26 +76,20 @@ boot_variants() {
 		--append "memmap=16M!1008M,512M%1G-1+0xefffffff,640M\$1536M" \
 		--append "memhp_default_state=online_movable" \
 		--append "test_hmm.spm_addr_dev0=0x60000000 test_hmm.spm_addr_dev1=0x70000000"
-	variant bootmap guest "boot_param map_truth four_cases" \
-		--append palloc.map=14^18,15^19,16^20,17^21 --append palloc.enabled=1
 	variant bootllc guest "boot_param map_truth" --qemu "-cpu max,vendor=GenuineIntel" \
 		--append palloc.map=llc --append palloc.enabled=1
-	variant bootbad guest "boot_param map_truth" --append palloc.map=14^18,zebra \
-		--append palloc.enabled=2
-	variant nocache guest "boot_param map_truth" --cpus 1 --append palloc.map=l2 \
-		--qemu "-cpu max,vendor=GenuineIntel,level=3"
-	variant disabled guest "no_cgroup future syscalls map_palloc" --append cgroup_disable=palloc
 }
 
-# Tests that would leave something out elsewhere, and where they may not
-only='
-nodes migrate NUMA hints
+# Tests that are left out elsewhere, and the guests where they must not be
+only='nodes migrate NUMA hints'
+if [ "$ARCH" = x86 ]; then
+	only+='
 added hotplug memory is added
 devices migrate demotion
 devices remote an IOMMU maps: cgroup
 devices remote a device'\''s memory, pinned: cgroup
-devices page_cache files without a page cache
-'
+devices page_cache files without a page cache'
+fi
 
 # The paths with each number of CPUs and nodes, in both kernels; too long for each day
 boot_matrix() {
@@ -89,7 +108,10 @@ needs() {
 	case $1 in
 	check) ;;
 	guest | debug) echo "$1" ;;
-	variants) echo guest debug devices ;;
+	variants)
+		echo guest debug
+		if [ "$ARCH" = x86 ]; then echo devices; fi
+		;;
 	matrix) echo guest debug ;;
 	*) die "no such stage: $1" ;;
 	esac
@@ -124,7 +146,7 @@ passed=0 failed=0 skipped=0
 for stage; do
 	sum=(0 0 0)
 	# A stage of one part, or of several
-	for part in "$BUILD/results/$stage" "$BUILD/results/$stage"/*/; do
+	for part in "$out/results/$stage" "$out/results/$stage"/*/; do
 		[ -e "$part/summary" ] || [ -e "$part/failed" ] || continue
 		p=0 f=0 k=0
 		if [ -f "$part/summary" ]; then read -r p f k <"$part/summary"; fi
@@ -134,7 +156,7 @@ for stage; do
 	done
 	if [ "$stage" = variants ] && [ -z "${TESTS-}" ]; then
 		while read -r part program name; do
-			if [ -n "$part" ] && ! grep -q " $name\$" "$BUILD/results/variants/$part/$program.tap"; then
+			if ! grep -q " $name\$" "$out/results/variants/$part/$program.tap"; then
 				echo "FAILED  variants/$part: $program has left out: $name"
 				sum[1]=$((sum[1] + 1))
 			fi
