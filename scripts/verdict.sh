@@ -17,11 +17,11 @@ if [ "$1" = --raw ]; then
 fi
 dir=$1
 
-splat='BUG:|WARNING:|Call Trace:|Kernel panic|Oops|general protection fault|KASAN:|UBSAN:|KFENCE:'
+splat='BUG:|WARNING:|Call [Tt]race:|Kernel panic|Oops|general protection fault|KASAN:|UBSAN:|KFENCE:'
 splat+='|Bad page|bad page|list_(add|del) corruption|possible (circular|recursive|irq lock|deadlock)|inconsistent lock state'
 splat+='|suspicious RCU usage|held lock freed|lock held when returning|scheduling while atomic|sleeping function called'
 splat+='|soft lockup|hard LOCKUP|rcu: INFO:|blocked for more than|page allocation failure|Out of memory:'
-splat+='|pagealloc: (single bit|memory corruption)|unable to handle'
+splat+='|pagealloc: (single bit|memory corruption)|[Uu]nable to handle|Internal error:'
 
 # Split the report: the lines between "test" and "exit" marks are a test's output.
 awk -v dir="$dir" -v raw=$raw -v suffix=$suffix -v skips=" ${EXPECTED_SKIPS-} " '
@@ -88,7 +88,7 @@ if [ -s "$dir/timeout" ]; then complain "$(cat "$dir/timeout")"; fi
 console() {
 	awk '
 		/invoked oom-killer:/ { trace = killing = 1 }
-		killing && trace && /Call Trace:/ { trace = 0; next }
+		killing && trace && /Call [Tt]race:/ { trace = 0; next }
 		/Out of memory: Killed process [0-9]+ \(oom_victim\)/ { killing = 0; next }
 		{ print }' "$dir/console.log"
 }
