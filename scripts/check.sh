@@ -383,6 +383,9 @@ test_verdict() {
 		BUG: KASAN: use-after-free in foo
 		BUG: Bad page state in process a  pfn:00001
 		 Call Trace:
+		Call trace:
+		Unable to handle kernel NULL pointer dereference at virtual address 0000000000000000
+		Internal error: SP/PC alignment exception: 000000008a000000 [#1] SMP
 		Kernel panic - not syncing: Fatal exception
 		WARNING: possible circular locking dependency detected
 		WARNING: suspicious RCU usage
