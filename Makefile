@@ -20,7 +20,7 @@ ifdef BASE
 export BASE
 endif
 ifneq ($(filter-out x86 x86_64,$(ARCH)),)
-$(foreach t,bench bench-more stress upstream-tests check-prefixes deb,\
+$(foreach t,bench bench-more stress upstream-tests check-prefixes test-matrix deb,\
 	$(if $(filter $(t),$(MAKECMDGOALS)),$(error $(t) is for ARCH=x86 only)))
 endif
 ifdef ARCH

@@ -8,9 +8,10 @@ usage() {
 	cat <<-EOT
 	Usage: scripts/guest.sh [OPTION]... NAME KERNEL PAYLOAD
 
-	Boots KERNEL (a bzImage, or an Image of arm64) in QEMU with an initramfs made of busybox, the init
-	script and PAYLOAD (a file of scripts/guest/). Console log, results and one TAP
-	file per test go to \$BUILD/results/NAME.
+	Boots KERNEL (a bzImage, or an Image of arm64) in QEMU with an initramfs made of
+	busybox, the init script and PAYLOAD (a file of scripts/guest/). Console log,
+	results and one TAP file per test go to \$BUILD/results/NAME, or, of arm64,
+	\$BUILD/arm64/results/NAME.
 
 	  --add SRC:DEST      put the file or folder SRC into the guest as /DEST, and the
 	                      shared libraries that its programs need
@@ -121,6 +122,7 @@ qemu_run() {
 		;;
 	# Only memory that is added later can go offline
 	arm64)
+		# shellcheck disable=SC2054
 		machine=(qemu-system-aarch64 -machine virt -smp "$cpus" -m "$memory,maxmem=64G"
 			-object memory-backend-ram,id=added,size=256M
 			-device virtio-mem-pci,memdev=added,requested-size=256M
