@@ -59,8 +59,8 @@ for p in stock $(series_patches); do
 	for kind in on off; do
 		log=$BUILD/log/prefix-$n-$kind
 		case $kind in
-		on) step "$p, palloc on" "$log" build on guest palloc kunit ;;
-		off) step "$p, palloc off" "$log" build off guest ;;
+		on) step "$p, palloc on" "$log" build on x86 guest palloc kunit ;;
+		off) step "$p, palloc off" "$log" build off x86 guest ;;
 		esac
 		warnings "$log" >"$work/warnings-$n-$kind"
 		if ((n)) && ! diff "$work/warnings-0-$kind" "$work/warnings-$n-$kind" | grep '^>'; then
