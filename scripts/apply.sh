@@ -9,8 +9,8 @@ usage() {
 	Usage: scripts/apply.sh [--check|--reverse] [--no-quilt] LINUX_DIR
 
 	Applies the palloc series to the Linux tree in LINUX_DIR, a plain tree or a git
-	work tree, of v6.6 or of 6.12 as in Debian's package linux-source-6.12. All of
-	it is tried on a copy of the touched files first; a tree that it does not fit,
+	work tree, of v6.6, 6.6.y, or 6.12 as in Debian's package linux-source-6.12. All
+	of it is tried on a copy of the touched files first; a tree that it does not fit,
 	without fuzz, is left as it was.
 
 	  --check     only say whether the series would apply or is applied
@@ -56,7 +56,8 @@ version=$(kernel_version "$dir") || {
 case $version in
 6.6*-rc* | 6.12*-rc*) unknown=yes ;;
 6.6) ;;
-6.6.* | 6.6-*) echo "warning: $dir is Linux $version; the series was made and tested for v6.6" >&2 ;;
+6.6-*) echo "warning: $dir is Linux $version; the series was made and tested for v6.6" >&2 ;;
+6.6.*) echo "warning: $dir is Linux $version; the series was tested for v6.6 and 6.6.93" >&2 ;;
 6.12.[1-9]*) ;;
 6.12 | 6.12-*) echo "warning: $dir is Linux $version; the series was made and tested for 6.12 as Debian has it" >&2 ;;
 *) unknown=yes ;;
@@ -65,11 +66,13 @@ if [ -n "${unknown-}" ]; then
 	echo "$dir is Linux $version; the series is for v6.6 and 6.12" >&2
 	exit 3
 fi
-use_base "$(base_of "$version")"
+# Stable kernels were v6.6 at first
+case $version in
+6.6.*) candidates='v6.6 6.6.y' ;;
+*) candidates=$(base_of "$version") ;;
+esac
 dir=$(cd "$dir" && pwd)
-[ -s "$series" ] || die "there is no series in $series"
 command -v patch >/dev/null || die "patch(1) is needed: apt install patch, or make deps"
-count=$(series_patches | wc -l)
 
 scratch=$(mktemp -d)
 # Not named as anything local to a function that a signal may come in
@@ -87,17 +90,25 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
 
-touched_files >"$scratch/files"
-copy_files "$dir" "$scratch/original" <"$scratch/files"
-cp -a "$scratch/original" "$scratch/patched"
-cp -a "$scratch/original" "$scratch/plain"
-
-# Both results are at hand now: the state of the tree tells which one counts.
-if problem=$(patch_series "$scratch/patched"); then
-	state=plain
-elif patch_series "$scratch/plain" -R >/dev/null; then
-	state=patched
-else
+# Both results are at hand then: the state of the tree tells which one counts.
+state=
+for base in $candidates; do
+	use_base "$base"
+	[ -s "$series" ] || die "there is no series in $series"
+	rm -rf "${scratch:?}"/*
+	touched_files >"$scratch/files"
+	copy_files "$dir" "$scratch/original" <"$scratch/files"
+	cp -a "$scratch/original" "$scratch/patched"
+	cp -a "$scratch/original" "$scratch/plain"
+	if problem=$(patch_series "$scratch/patched"); then
+		state=plain
+	elif patch_series "$scratch/plain" -R >/dev/null; then
+		state=patched
+	fi
+	if [ -n "$state" ]; then break; fi
+done
+count=$(series_patches | wc -l)
+if [ -z "$state" ]; then
 	echo "The series does not fit the tree in $dir, which is left as it was." >&2
 	echo "The first patch that does not apply: $problem" >&2
 	if [ -s "$dir/.pc/applied-patches" ]; then

@@ -27,15 +27,17 @@ use_base() {
 	base=$1
 	case $base in
 	v6.6) title='Linux v6.6' series=$top/series patches=$top/patches ;;
+	6.6.y) title="Linux 6.6.y" series=$top/series.6.6.y patches=$top ;;
 	debian) title="Debian's Linux 6.12" series=$top/series.debian patches=$top ;;
-	*) die "BASE: $base is neither v6.6 nor debian" ;;
+	*) die "BASE: $base is none of $bases" ;;
 	esac
 }
-bases='v6.6 debian'
+bases='v6.6 6.6.y debian'
 # base_of VERSION: the base that a tree of this version is, or is nearest to
 base_of() {
 	case $1 in
 	6.12 | 6.12.*) echo debian ;;
+	6.6.[0-9]*) echo 6.6.y ;;
 	*) echo v6.6 ;;
 	esac
 }

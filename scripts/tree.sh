@@ -16,7 +16,7 @@ check_pristine() {
 	local version
 	version=$(kernel_version "$1") || die "LINUX: $1 is not a Linux source tree"
 	case $base-$version in
-	v6.6-6.6 | debian-6.12.*) ;;
+	v6.6-6.6 | 6.6.y-6.6.[0-9]* | debian-6.12.*) ;;
 	*) die "LINUX: $1 is Linux $version; an unpatched $title is needed" ;;
 	esac
 	if [ -e "$1/.config" ] || [ -d "$1/include/config" ]; then
@@ -61,6 +61,7 @@ download() {
 cached() {
 	case $base in
 	v6.6) echo "$cache/linux-6.6" ;;
+	6.6.y) find "$cache" -maxdepth 1 -name 'linux-6.6.[0-9]*' 2>/dev/null | sort -V | tail -n 1 ;;
 	# An upgraded package is another tree
 	debian) [ ! -e $debian ] ||
 		echo "$cache/debian-$(dpkg-query -W -f '${Version}' $package 2>/dev/null || sha256sum <$debian | cut -c -16)" ;;
@@ -91,6 +92,7 @@ pristine() {
 	if [ -z "$dir" ]; then
 		case $base in
 		v6.6) download ;;
+		6.6.y) die "no Linux 6.6.y here: name a tree with LINUX=DIR, or put one into $cache/linux-6.6.N" ;;
 		debian) "$top/scripts/deps.sh" xz-utils $package >&2 ;;
 		esac
 		dir=$(find_tree)
