@@ -20,7 +20,7 @@ ifdef BASE
 export BASE
 endif
 ifneq ($(filter-out x86 x86_64,$(ARCH)),)
-$(foreach t,bench bench-more stress upstream-tests check-prefixes test-matrix deb,\
+$(foreach t,bench bench-more stress upstream-tests check-prefixes check-configs test-matrix deb,\
 	$(if $(filter $(t),$(MAKECMDGOALS)),$(error $(t) is for ARCH=x86 only)))
 endif
 ifdef ARCH
@@ -42,7 +42,8 @@ export MINUTES
 endif
 
 .PHONY: help deps tree kernel demo test check test-guest test-debug test-variants \
-	test-matrix check-prefixes stress upstream-tests shell bench bench-more patches branch deb clean
+	test-matrix check-prefixes check-configs stress upstream-tests shell bench bench-more \
+	patches branch deb clean
 .NOTPARALLEL:
 
 help:
@@ -64,6 +65,8 @@ help:
 	@echo '  test-matrix     what shows that every path keeps its color, in both guests with 1'
 	@echo '                  and 4 CPUs, 1 and 2 nodes'
 	@echo '  check-prefixes  build every prefix of the series with palloc on and off'
+	@echo '  check-configs   build it where it has less around it: 32 bits, one CPU, no swap ...,'
+	@echo '                  with clang and sparse; not part of test'
 	@echo '  stress          MINUTES of stress-ng in colored cgroups, with all colors checked'
 	@echo '  upstream-tests  the kernel'"'"'s own tests of mm and cgroup, here and on a stock kernel'
 	@echo '  bench           cost per page next to a stock kernel'
@@ -127,6 +130,10 @@ shell: deps kernel
 
 check-prefixes: deps
 	@scripts/check-prefixes.sh
+
+check-configs:
+	@scripts/deps.sh clang lld llvm sparse
+	@scripts/check-configs.sh
 
 stress:
 	@scripts/deps.sh stress-ng

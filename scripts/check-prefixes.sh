@@ -43,12 +43,6 @@ build() {
 	make ARCH=x86 O="$out" CC="$cc" W=1 -k -j "$JOBS" $folders
 }
 
-# warnings LOG: those in touched files, without the line numbers, which move
-warnings() {
-	grep -E ': (warning|error): ' "$1" | sed -E "s|^(\.\./)*$src/||; s/:[0-9]+(:[0-9]+)?: /: /" |
-		grep -Ff "$work/touched" | sort -u || true
-}
-
 passed=0 failed=0 n=0
 for p in stock $(series_patches); do
 	if [ "$p" != stock ]; then
@@ -62,7 +56,7 @@ for p in stock $(series_patches); do
 		on) step "$p, palloc on" "$log" build on x86 guest palloc kunit ;;
 		off) step "$p, palloc off" "$log" build off x86 guest ;;
 		esac
-		warnings "$log" >"$work/warnings-$n-$kind"
+		warnings "$log" "$src" "$work/touched" >"$work/warnings-$n-$kind"
 		if ((n)) && ! diff "$work/warnings-0-$kind" "$work/warnings-$n-$kind" | grep '^>'; then
 			passed=$((passed + 1))
 		elif ((n)); then

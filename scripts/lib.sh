@@ -146,6 +146,13 @@ patch_series() {
 	done
 }
 
+# warnings LOG TREE FILES: the compiler's, in files of TREE that are listed in FILES,
+# without the line numbers, which move
+warnings() {
+	grep -E ': (warning|error): ' "$1" | sed -E "s|^(\.\./)*$2/||; s/:[0-9]+(:[0-9]+)?: /: /" |
+		grep -Ff "$3" | sort -u || true
+}
+
 # sync_files FROM TO: makes the files listed on stdin in TO what they are in FROM,
 # present or absent; leaves alone, with their times, those that are so already.
 sync_files() {
