@@ -10,13 +10,29 @@
 #include <alloca.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "palloc_util.h"
+
+#ifndef UFFD_FEATURE_MOVE
+#define UFFD_FEATURE_MOVE	(1 << 16)
+#define UFFDIO_MOVE		_IOWR(UFFDIO, 0x05, struct uffdio_move)
+
+struct uffdio_move {
+	__u64 dst;
+	__u64 src;
+	__u64 len;
+	__u64 mode;
+	__s64 move;
+};
+#endif
 
 #define PAGES	512
 
@@ -429,6 +445,58 @@ static void test_refused(const void *arg)
 		close(fd);
 }
 
+/* A userfaultfd that moves pages, as it can since v6.8, or -1. */
+static int uffd_for_move(void)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_MOVE };
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC);
+
+	if (fd >= 0 && ioctl(fd, UFFDIO_API, &api)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* Within a region pages keep their colors; to and from other memory they would not. */
+static void test_uffd_move(const void *arg)
+{
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	const int flags[] = { MAP_PALLOC, 0 };
+	struct uffdio_move move;
+	unsigned int from, to;
+	void *src, *dst;
+	int fd, ret;
+
+	(void)arg;
+	setup("7");
+	fd = uffd_for_move();
+	for (from = 0; from < 2; from++) {
+		for (to = 0; to < 2; to++) {
+			src = palloc_alloc(16, flags[from]);
+			dst = palloc_map_pages(16, flags[to]);
+			reg.range.start = (unsigned long)dst;
+			reg.range.len = 16 * palloc_page_size;
+			expect(ioctl(fd, UFFDIO_REGISTER, &reg) == 0);
+			move = (struct uffdio_move){
+				.dst = (unsigned long)dst,
+				.src = (unsigned long)src,
+				.len = 16 * palloc_page_size,
+			};
+			ret = ioctl(fd, UFFDIO_MOVE, &move);
+			if (from == to)
+				expect(ret == 0 && move.move == (__s64)move.len);
+			else
+				expect(ret == -1 && errno == EINVAL);
+			if (flags[from])
+				expect(palloc_pure(from == to ? dst : src, 16, "7"));
+			palloc_free(src, 16);
+			palloc_free(dst, 16);
+		}
+	}
+	close(fd);
+}
+
 /* Reads map the zero page, which has no color; the write has to bring one. */
 static void test_read_first(const void *arg)
 {
@@ -596,11 +664,17 @@ static const struct palloc_test tests[] = {
 	{ "even use of 5 scattered colors", test_even, "0,3,7,8,14" },
 	{ "even use of all but one color", test_even, "0-14" },
 	{ "pages change hands", test_reuse, NULL },
+	/* Last, as not all kernels can */
+	{ "UFFDIO_MOVE", test_uffd_move, NULL },
 };
 
 int main(void)
 {
+	int fd = uffd_for_move();
+
+	if (fd >= 0)
+		close(fd);
 	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS);
-	palloc_run_tests(tests, ARRAY_SIZE(tests));
+	palloc_run_tests(tests, ARRAY_SIZE(tests) - (fd < 0));
 }

@@ -187,9 +187,12 @@ static void reads_disk_any(const void *arg)
 static bool mount_loop(int backing, const char *type, unsigned long flags)
 {
 	char path[32];
-	int disk = palloc_loop_add(backing, 512, 0, path);
+	int writable = palloc_loop_add(backing, 512, 0, path);
+	int disk = writable < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
 
 	close(backing);
+	/* Newer kernels may mount nothing that is open for writing. */
+	close(writable);
 	if (disk < 0 || mount(path, dir, type, flags, NULL)) {
 		palloc_skip("no loop device or no such file system");
 		return false;

@@ -426,7 +426,8 @@ static void test_move(const void *arg)
 	for (i = 0; i < 2; i++) {
 		pid = spawn_ready(NULL, plain_pages);
 		expect(palloc_cg_move(cg, pid) == 0);
-		expect(json("palloc show --json %d", pid) && number("outside") > PAGES / 2);
+		/* Free pages that the one before has left are used again. */
+		expect(json("palloc show --json %d", pid) && number("outside") > PAGES / 4);
 		snprintf(text, sizeof(text), "palloc show %d | tail -n 1", pid);
 		run(text, 0, "* anon pages are outside of these: palloc move *");
 		if (i)
@@ -436,7 +437,7 @@ static void test_move(const void *arg)
 		/* What it shares with this process since fork() stays. */
 		palloc_shell(text, out, sizeof(out));
 		palloc_note("%s: %s", text, out);
-		expect(atol(out) > PAGES / 2);
+		expect(atol(out) > PAGES / 4);
 		expect(strstr(out, " pages moved, "));
 		expect(json("palloc show --json %d", pid) && number("outside") < 50);
 		end(pid);
