@@ -244,6 +244,7 @@ static void swap_out(void)
 {
 	unsigned int tries, i;
 	size_t page, out = 0;
+
 	for (tries = 0; tries < 50 && out < OWNERS * PAGES; tries++) {
 		if (tries) {
 			/* Pages may be on their way to the LRU on another CPU. */
