@@ -163,7 +163,6 @@ static void begin(const char *const list[OWNERS], bool shared)
 	int a[2], b[2];
 	char name[8];
 
-	palloc_cg_write(palloc_cg_root(), "cgroup.subtree_control", "+memory");
 	for (i = 0; i < OWNERS; i++) {
 		snprintf(name, sizeof(name), "swap%u", i);
 		owner[i].cg = palloc_cg_new(NULL, name);
@@ -210,7 +209,6 @@ static void end(void)
 		palloc_free(o->p, PAGES);
 		palloc_cg_remove(o->cg);
 	}
-	palloc_cg_write(palloc_cg_root(), "cgroup.subtree_control", "-memory");
 }
 
 static bool advise(const struct owner *o, size_t page, size_t pages, int advice)
@@ -221,21 +219,6 @@ static bool advise(const struct owner *o, size_t page, size_t pages, int advice)
 	       (ssize_t)range.iov_len;
 }
 
-/* What others have is left alone: it would be cached before it is swapped out. */
-static void reclaim_cached(const char *cg)
-{
-	char stat[8192], *at;
-	unsigned long cached;
-
-	if (palloc_cg_read(cg, "memory.stat", stat, sizeof(stat)) <= 0)
-		return;
-	at = strstr(stat, "swapcached ");
-	if (at && sscanf(at, "swapcached %lu", &cached) == 1 && cached) {
-		snprintf(stat, sizeof(stat), "%lu", cached);
-		palloc_cg_write(cg, "memory.reclaim", stat);
-	}
-}
-
 /*
  * Has all pages swapped out, in turns, so that they lie interleaved, and out of
  * the swap cache, too, where those of a loop device stay after they are written.
@@ -244,6 +227,7 @@ static void swap_out(void)
 {
 	unsigned int tries, i;
 	size_t page, out = 0;
+	char text[16];
 
 	for (tries = 0; tries < 50 && out < OWNERS * PAGES; tries++) {
 		if (tries) {
@@ -260,8 +244,8 @@ static void swap_out(void)
 	expect(out == OWNERS * PAGES);
 	for (tries = 0; tries < 3; tries++) {
 		usleep(5000);
-		for (i = 0; i < OWNERS; i++)
-			reclaim_cached(owner[i].cg);
+		snprintf(text, sizeof(text), "%ldK", palloc_meminfo("SwapCached"));
+		palloc_cg_write(palloc_cg_root(), "memory.reclaim", text);
 	}
 	palloc_note("swapped out: %zu, kB still in the swap cache: %ld", out,
 		    palloc_meminfo("SwapCached"));
