@@ -287,7 +287,7 @@ static void hinted(const void *arg)
 		for (k = 0; k < ARRAY_SIZE(parts); k++)
 			for (i = 0; i < pages; i++)
 				there += page_node(cell(parts[k].p, i)) == (int)node;
-	} while (there < pages && !seconds_since(&start, 100));
+	} while (there < pages && !seconds_since(&start, 30));
 	palloc_note("%zu of %zu pages on node %u", there, 2 * pages, node);
 	expect(there);
 	expect(moved_well(pages) >= there);
