@@ -146,11 +146,12 @@ test_apply_plain_tree_with_quilt() {
 }
 test_apply_git_tree() {
 	mini_git tree
-	apply_and_reverse
 	exits 0 "$apply" tree
 	grep -q 'git am' out
 	[ ! -e tree/.pc ]
 	[ -n "$(git -C tree status --porcelain)" ]
+	exits 0 "$apply" --reverse tree
+	[ -z "$(git -C tree status --porcelain)" ]
 }
 
 # The refusals leave the tree as it was
