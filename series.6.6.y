@@ -55,10 +55,14 @@ patches/0036-mm-palloc-count-what-a-cgroup-is-given.patch
 patches/0037-mm-palloc-let-a-cgroup-confine-its-members.patch
 patches.6.6.y/0038-mm-palloc-MAP_PALLOC-for-all-memory-to-come.patch
 
+# -- What a colored page costs
+patches/0039-mm-page_alloc-a-CPU-s-colored-pages-come-first.patch
+patches/0040-mm-page_alloc-find-many-blocks-of-a-color-at-once.patch
+
 # -- Tools: set it up, see what it does
-patches/0039-tools-mm-a-library-to-preload-for-page-coloring.patch
-patches/0040-tools-mm-palloc-a-tool-for-page-coloring.patch
+patches/0041-tools-mm-a-library-to-preload-for-page-coloring.patch
+patches/0042-tools-mm-palloc-a-tool-for-page-coloring.patch
 
 # -- Tests and documentation
-patches/0041-selftests-palloc-test-page-coloring.patch
-patches/0042-Documentation-page-coloring.patch
+patches/0043-selftests-palloc-test-page-coloring.patch
+patches/0044-Documentation-page-coloring.patch

@@ -48,6 +48,20 @@ static int area_command(const char *file, long pages)
 	return palloc_file_write(path, text, strlen(text));
 }
 
+/* A page that somebody holds for a moment is in the way of all. */
+static int area_alloc(long pages)
+{
+	unsigned int tries;
+	int ret = -EBUSY;
+
+	for (tries = 0; tries < 20 && ret; tries++) {
+		if (tries)
+			usleep(100000);
+		ret = area_command("alloc", pages);
+	}
+	return ret;
+}
+
 /* The first area of 4 MiB and more. */
 static bool find_area(void)
 {
@@ -172,7 +186,7 @@ static void colored(const void *arg)
 	palloc_note("%lu of %lu pages have another color, fallback %llu", other, checked,
 		    palloc_fallbacks() - before);
 	expect(other <= palloc_fallbacks() - before);
-	expect(checked == n - freed && !other == !want->all);
+	expect(checked == n - freed && (want->all || !other));
 	for (i = 0; i < n; i++) {
 		char *at = p + i * palloc_page_size;
 
@@ -196,13 +210,16 @@ static void test_area(const void *arg)
 	cg = palloc_cg_new(NULL, "cma");
 	expect(palloc_cg_bins(cg, want->list) == 0);
 	palloc_tidy_memory();
+	pages = area_pages - area_number("used");
+	expect(pages > 0);
+	/* Compaction may have moved other pages there. */
+	expect(area_alloc(pages) == 0);
+	expect(area_command("free", pages) == 0);
 	memset(shared, 0, sizeof(*shared));
 	pid = palloc_spawn(cg, colored, want);
 	palloc_wait_for(&shared->filled);
 
-	pages = area_pages - area_number("used");
-	expect(pages > 0);
-	expect(area_command("alloc", pages) == 0);
+	expect(area_alloc(pages) == 0);
 	expect(area_number("used") == area_pages);
 	expect(palloc_verified());
 	__atomic_store_n(&shared->moved, 1, __ATOMIC_RELEASE);

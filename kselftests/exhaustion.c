@@ -83,8 +83,6 @@ static long kills;
 
 static void begin_with(__u64 with_mask, size_t pages)
 {
-	unsigned int tries;
-
 	palloc_setup_mask(with_mask);
 	kills = palloc_vmstat("oom_kill");
 	if (!shared) {
@@ -98,11 +96,7 @@ static void begin_with(__u64 with_mask, size_t pages)
 	shared->rounds = 0;
 	bystander_pid = palloc_spawn(NULL, bystander, shared);
 	/* The bystander's data must be there before the memory goes. */
-	for (tries = 0; tries < 3000; tries++) {
-		if (__atomic_load_n(&shared->rounds, __ATOMIC_RELAXED))
-			break;
-		usleep(10000);
-	}
+	palloc_wait_for(&shared->rounds);
 }
 
 static void begin(void)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "palloc_util.h"
@@ -19,6 +20,7 @@
 #define PAGES		128
 #define CHANGES		35
 #define SHARE_PAGES	8192	/* 32 MiB */
+#define HOLD_BYTES	(256UL << 20)
 
 static const char * const maps[] = {
 	"12\n13\n14\n15\n",
@@ -30,7 +32,7 @@ static const char * const maps[] = {
 	"12\n27\n",
 };
 
-static unsigned int *stop;
+static unsigned int *stop, *holding;	/* shared */
 
 static bool stopped(void)
 {
@@ -104,6 +106,65 @@ static void test_changes(const void *arg)
 	expect(palloc_lossless());
 }
 
+/* Has much free memory in small blocks until it is stopped. */
+static void hold_pieces(const void *arg)
+{
+	const size_t pages = HOLD_BYTES / palloc_page_size, piece = 64;
+	char *p = palloc_alloc(pages, 0);
+	size_t i;
+
+	(void)arg;
+	for (i = 0; i < pages; i += 2 * piece)
+		expect(madvise(p + i * palloc_page_size, piece * palloc_page_size,
+			       MADV_DONTNEED) == 0);
+	__atomic_store_n(holding, 1, __ATOMIC_RELEASE);
+	while (!stopped())
+		usleep(1000);
+}
+
+static void work_single(const void *arg)
+{
+	palloc_pin(*(const unsigned int *)arg % sysconf(_SC_NPROCESSORS_ONLN));
+	while (!stopped())
+		palloc_free(palloc_alloc(64, 0), 64);
+}
+
+/*
+ * Who has one color has its pages out of many blocks at once. With fewer colors,
+ * these may be blocks that the index of the map before still has, for a while.
+ */
+static void test_pieces(const void *arg)
+{
+	static unsigned int index[WORKERS];
+	pid_t pid[WORKERS], holder;
+	const char *cg;
+	unsigned int i;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	cg = palloc_cg_new(NULL, "single");
+	expect(palloc_cg_bins(cg, "0") == 0);
+	*stop = 0;
+	*holding = 0;
+	holder = palloc_spawn(NULL, hold_pieces, NULL);
+	palloc_wait_for(holding);
+	for (i = 0; i < WORKERS; i++) {
+		index[i] = i;
+		pid[i] = palloc_spawn(cg, work_single, &index[i]);
+	}
+	for (i = 0; i < CHANGES; i++) {
+		expect(palloc_puts("palloc_mask", i % 2 ? "0xf000" : "0xff000") == 0);
+		usleep(1000);
+	}
+	__atomic_store_n(stop, 1, __ATOMIC_RELEASE);
+	for (i = 0; i < WORKERS; i++)
+		expect(palloc_reap(pid[i]));
+	expect(palloc_reap(holder));
+	palloc_tidy_memory();
+	expect(palloc_verified());
+	expect(palloc_lossless());
+}
+
 struct share {
 	const char *map;
 	const char *colors;
@@ -148,7 +209,7 @@ static void shares(const void *arg)
 	expect(palloc_pure(p, pages, share->colors));
 
 	memset(&hist, 0, sizeof(hist));
-	expect(palloc_count(0, p, pages, &hist) == pages);
+	expect(palloc_count(0, p, pages, &hist) == (long)pages);
 	palloc_set_parse(&set, share->colors);
 	for (i = 0; i < palloc_bins(&palloc_map); i++) {
 		if (!palloc_set_has(&set, i))
@@ -176,18 +237,19 @@ static void test_share(const void *arg)
 	expect(palloc_fallbacks() == 0);
 }
 
-static const struct share share_four = { "12\n13\n14\n15\n", "0-3", 1 };
-static const struct share share_odd = { "12\n13\n14\n15\n", "1,5,6,12,15", 1 };
-static const struct share share_xor = { "12 16\n13 17\n14 18\n15 19\n", "2-9", 1 };
+static const struct share share_four = { "12\n13\n14\n15\n", "0-3", 1, 0 };
+static const struct share share_odd = { "12\n13\n14\n15\n", "1,5,6,12,15", 1, 0 };
+static const struct share share_xor = { "12 16\n13 17\n14 18\n15 19\n", "2-9", 1, 0 };
 /* What earlier tasks have left on lists is not even; it counts less in more pages. */
 static const struct share share_many = {
 	"12\n13\n14\n15\n16\n17\n18\n19\n", "16-79", 1, 3 * SHARE_PAGES,
 };
 
-static const struct share share_threads = { "12\n13\n14\n15\n", "4-7", 4 };
+static const struct share share_threads = { "12\n13\n14\n15\n", "4-7", 4, 0 };
 
 static const struct palloc_test tests[] = {
 	{ "changing the map in a loop under load", test_changes, NULL },
+	{ "changing the map while blocks are taken apart", test_pieces, NULL },
 	{ "even share: neighbours", test_share, &share_four },
 	{ "even share: here and there", test_share, &share_odd },
 	{ "even share: XOR", test_share, &share_xor },
@@ -203,5 +265,6 @@ int main(void)
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (stop == MAP_FAILED)
 		palloc_bail("mmap: %s", strerror(errno));
+	holding = stop + 1;
 	palloc_run_tests(tests, ARRAY_SIZE(tests));
 }

@@ -58,6 +58,12 @@ static __u64 *cell(char *p, size_t i)
 	return (__u64 *)(p + i * palloc_page_size);
 }
 
+/* Not 0: what splits a huge page may map the page of zeroes in place of another (v6.12). */
+static size_t data(size_t page, unsigned int part)
+{
+	return (page ^ part) + 1;
+}
+
 /* Fills the parts; of each @keep pages in @of, those past the first go again. */
 static void fill(size_t pages, unsigned int keep, unsigned int of)
 {
@@ -71,7 +77,7 @@ static void fill(size_t pages, unsigned int keep, unsigned int of)
 						   part->flags));
 		part->pfn = calloc(pages, sizeof(*part->pfn));
 		for (i = 0; i < pages; i++)
-			*cell(part->p, i) = i ^ k;
+			*cell(part->p, i) = data(i, k);
 		for (i = 0; i < pages; i++) {
 			if (i % of >= keep)
 				madvise(cell(part->p, i), palloc_page_size, MADV_DONTNEED);
@@ -97,7 +103,7 @@ static size_t moved_well(size_t pages)
 			if (!part->pfn[i])
 				continue;
 			moved += part->pfn[i] != palloc_pfn(cell(part->p, i));
-			bad += *cell(part->p, i) != (i ^ k);
+			bad += *cell(part->p, i) != data(i, k);
 		}
 	}
 	expect(!bad);
@@ -278,6 +284,11 @@ static void hinted(const void *arg)
 	for (k = 0; k < ARRAY_SIZE(parts); k++)
 		for (i = 0; i < pages; i++)
 			parts[k].pfn[i] = palloc_pfn(cell(parts[k].p, i));
+	/*
+	 * Not earlier: v6.6 gives no hints for what is mapped once it has been
+	 * through the address space twice.
+	 */
+	expect(palloc_file_write(BALANCING, "1", 1) == 0);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	do {
 		for (k = 0; k < ARRAY_SIZE(parts); k++)
@@ -443,7 +454,7 @@ static void test_hints(const void *arg)
 	static const char * const files[] = {
 		BALANCING, SCAN "/scan_delay_ms", SCAN "/scan_period_min_ms",
 	};
-	static const char * const values[] = { "1", "10", "20" };
+	static const char * const values[] = { "0", "10", "20" };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(files); i++) {

@@ -30,16 +30,18 @@
 #include "palloc_util.h"
 
 #define PM_PRESENT	_BITULL(63)
+#define PM_SWAP		_BITULL(62)
 #define PM_FILE		_BITULL(61)
 #define PM_EXCLUSIVE	_BITULL(56)
 #define PM_PFN		(_BITULL(55) - 1)
+#define PM_SWAP_TYPE	31
 
 #define KPF_ANON	_BITULL(12)
 #define KPF_THP		_BITULL(22)
 #define KPF_ZERO_PAGE	_BITULL(24)
 
 /* The runner's own time limit is longer, see the file settings. */
-#define TIME_LIMIT	540
+#define TIME_LIMIT	900
 
 #define BLANKS		"\n "
 #define BLOCK_SLACK	2
@@ -465,11 +467,28 @@ static int open_pagemap(pid_t pid)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/*
+ * Real swap space has the low types.  The others stand for pages that are being
+ * migrated, mostly.
+ */
+static bool is_moving(const __u64 *entry, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (!(entry[i] & PM_PRESENT) && (entry[i] & PM_SWAP) &&
+		    (entry[i] & PM_SWAP_TYPE) > PM_SWAP_TYPE / 2)
+			return true;
+	return false;
+}
+
+/* Waits for pages that are just being migrated, but not for ever. */
 static int walk_entries(pid_t pid, const void *addr, size_t pages,
 			void (*page)(__u64 entry, void *ctx), void *ctx)
 {
 	__u64 at = (uintptr_t)addr / palloc_page_size, entry[512];
 	int fd = open_pagemap(pid);
+	unsigned int tries = 0;
 
 	if (fd < 0)
 		return -errno;
@@ -485,6 +504,10 @@ static int walk_entries(pid_t pid, const void *addr, size_t pages,
 			return got;
 		}
 		n = got / sizeof(entry[0]);
+		if (is_moving(entry, n) && tries++ < 200) {
+			usleep(10000);
+			continue;
+		}
 		for (i = 0; i < n; i++)
 			page(entry[i], ctx);
 		at += n;
@@ -564,6 +587,12 @@ size_t palloc_find_flag(unsigned int flag, __u64 *pfn, size_t max)
 	return n;
 }
 
+/* Has all CPUs put what they keep in batches on the LRU: nothing is to be moved. */
+void palloc_drain_lru(void)
+{
+	syscall(__NR_move_pages, 0, 0UL, NULL, "", NULL, 0);
+}
+
 /*
  * Have a page replaced as if it had errors: a mapped one, or, if @addr is NULL, that
  * of a pfn. It is busy while somebody else looks at it, or it waits to be put on the
@@ -583,6 +612,7 @@ int palloc_soft_offline(void *addr, __u64 pfn)
 			ret = palloc_file_write(PALLOC_SOFT_OFFLINE, text, strlen(text));
 		if (ret != -EBUSY || !--tries)
 			return ret;
+		palloc_drain_lru();
 		usleep(10000);
 	}
 }
@@ -794,22 +824,12 @@ size_t palloc_zeroes(const void *addr, size_t pages)
 	return n;
 }
 
-/*
- * Every page of the range is present, anonymous, and of an allowed color. A
- * page that is just being migrated comes back.
- */
+/* Every page of the range is present, anonymous, and of an allowed color. */
 bool palloc_pure_pid(pid_t pid, const void *addr, size_t pages, const char *list)
 {
 	unsigned long checked, wrong;
-	unsigned int tries;
 
-	for (tries = 0; tries < 20; tries++) {
-		if (tries)
-			usleep(10000);
-		wrong = palloc_impure(pid, addr, pages, list, &checked);
-		if (wrong || checked == pages)
-			break;
-	}
+	wrong = palloc_impure(pid, addr, pages, list, &checked);
 	if (checked != pages || !checked)
 		palloc_note("%lu pages checked where %zu were expected", checked, pages);
 	return !wrong && checked && checked == pages;
@@ -1082,7 +1102,7 @@ static int cg_rmdir(const char *cg)
 	unsigned int tries;
 
 	/* An exiting task leaves its group a moment after it can be reaped. */
-	for (tries = 0; tries < 200; tries++) {
+	for (tries = 0; tries < 3000; tries++) {
 		if (!rmdir(cg))
 			return 0;
 		if (errno != EBUSY)
@@ -1201,7 +1221,7 @@ int palloc_cg_move(const char *cg, pid_t pid)
 
 /* Children */
 
-static noreturn void child(pid_t parent, const char *cg,
+static noreturn void child(pid_t parent, const char *cg, int there,
 			   void (*fn)(const void *arg), const void *arg)
 {
 	int ret;
@@ -1215,6 +1235,7 @@ static noreturn void child(pid_t parent, const char *cg,
 		if (ret)
 			palloc_bail("moving into %s: %s", cg, strerror(-ret));
 	}
+	close(there);
 	fn(arg);
 	fflush(stdout);
 	_exit(palloc_exit_code());
@@ -1223,13 +1244,24 @@ static noreturn void child(pid_t parent, const char *cg,
 pid_t palloc_spawn(const char *cg, void (*fn)(const void *arg), const void *arg)
 {
 	pid_t parent = getpid(), pid;
+	int there[2];
+	char none;
 
+	if (pipe2(there, O_CLOEXEC))
+		palloc_bail("pipe: %s", strerror(errno));
 	fflush(stdout);
 	pid = fork();
-	if (!pid)
-		child(parent, cg, fn, arg);
+	if (!pid) {
+		close(there[0]);
+		child(parent, cg, there[1], fn, arg);
+	}
+	close(there[1]);
 	if (pid < 0)
 		palloc_bail("fork: %s", strerror(errno));
+	/* Whatever the caller does to the child next, it is to find it in the group. */
+	while (read(there[0], &none, 1) < 0 && errno == EINTR)
+		;
+	close(there[0]);
 	return pid;
 }
 
@@ -1249,7 +1281,7 @@ pid_t palloc_clone_into(const char *cg, void (*fn)(const void *arg), const void 
 	fflush(stdout);
 	pid = syscall(__NR_clone3, &args, sizeof(args));
 	if (!pid)
-		child(parent, NULL, fn, arg);
+		child(parent, NULL, -1, fn, arg);
 	close(fd);
 	if (pid < 0)
 		palloc_bail("clone3: %s", strerror(errno));
@@ -1508,17 +1540,11 @@ struct tenant {
 	const char *list;	/* of its colors, or NULL for any */
 };
 
-/* Waits for what another process sets in shared memory. */
+/* Waits for what another process sets in shared memory, until the time limit. */
 void palloc_wait_for(const unsigned int *what)
 {
-	unsigned int tries;
-
-	for (tries = 0; tries < 10000; tries++) {
-		if (__atomic_load_n(what, __ATOMIC_ACQUIRE))
-			return;
+	while (!__atomic_load_n(what, __ATOMIC_ACQUIRE))
 		usleep(10000);
-	}
-	palloc_bail("waited too long");
 }
 
 static void tenant(const void *arg)
@@ -1663,13 +1689,19 @@ long palloc_highest_blocks(unsigned int *order)
 
 /*
  * After palloc_tidy_memory() there are as many blocks of the highest order as
- * before, but for two that the kernel may need.
+ * before, but for two that the kernel may need.  What processes that have ended
+ * leave to RCU and to workers is free a little later.
  */
 bool palloc_blocks_back(long before)
 {
-	unsigned int order;
+	unsigned int order, tries;
 	long after = palloc_highest_blocks(&order);
 
+	for (tries = 0; tries < 20 && after < before - BLOCK_SLACK; tries++) {
+		usleep(100000);
+		palloc_tidy_memory();
+		after = palloc_highest_blocks(&order);
+	}
 	palloc_note("blocks of order %u: %ld before, %ld after", order, before, after);
 	return before > 0 && after >= before - BLOCK_SLACK;
 }

@@ -123,6 +123,7 @@ __u64 palloc_pfn(const void *addr);
 __u64 palloc_any_pfn(const void *addr);
 bool palloc_is_huge(const void *addr);
 size_t palloc_find_flag(unsigned int flag, __u64 *pfn, size_t max);
+void palloc_drain_lru(void);
 int palloc_soft_offline(void *addr, __u64 pfn);
 int palloc_unpoison(__u64 pfn);
 long palloc_count(pid_t pid, const void *addr, size_t pages, struct palloc_hist *hist);
@@ -169,7 +170,10 @@ int palloc_cg_open_events(const char *cg);
 bool palloc_notified(int fd, bool want);
 int palloc_cg_move(const char *cg, pid_t pid);
 
-/* Children. Each ends with its parent, so that none is left behind. */
+/*
+ * Children. Each ends with its parent, so that none is left behind, and is in its
+ * group when this returns.
+ */
 pid_t palloc_spawn(const char *cg, void (*fn)(const void *arg), const void *arg);
 pid_t palloc_clone_into(const char *cg, void (*fn)(const void *arg), const void *arg);
 void palloc_wait_for(const unsigned int *what);

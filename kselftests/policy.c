@@ -734,7 +734,7 @@ static void test_ksm(const void *arg)
 
 struct target {
 	char *p;
-	bool ready;
+	unsigned int ready;
 };
 
 static void is_full(const void *arg)
@@ -756,7 +756,6 @@ static void test_remote(const void *arg)
 				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	const size_t size = FEW * palloc_page_size;
 	struct iovec local, remote;
-	unsigned int tries;
 	ssize_t ret = 0;
 	pid_t pid;
 	char *p;
@@ -764,9 +763,7 @@ static void test_remote(const void *arg)
 	(void)arg;
 	palloc_setup_mask(mask);
 	pid = palloc_spawn(NULL, is_full, target);
-	for (tries = 0; tries < 6000 &&
-	     !__atomic_load_n(&target->ready, __ATOMIC_ACQUIRE); tries++)
-		usleep(10000);
+	palloc_wait_for(&target->ready);
 	if (expect(target->p)) {
 		local.iov_base = palloc_alloc(FEW, 0);
 		for (p = target->p; p < target->p + size; p += ret) {
@@ -992,15 +989,13 @@ static void test_killed(const void *arg)
 				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	const int flags = MAP_PALLOC;
 	pid_t pid[4];
-	int i, tries, status;
+	int i, status;
 
 	(void)arg;
 	palloc_setup_mask(mask);
 	for (i = 0; i < 4; i++)
 		pid[i] = palloc_spawn(NULL, fails_for_ever, target);
-	for (tries = 0; tries < 6000 &&
-	     !__atomic_load_n(&target->ready, __ATOMIC_ACQUIRE); tries++)
-		usleep(10000);
+	palloc_wait_for(&target->ready);
 	usleep(300000);
 	for (i = 0; i < 4; i++)
 		kill(pid[i], SIGKILL);
@@ -1045,6 +1040,19 @@ static void gets_its_share(const void *arg)
 	palloc_free(p, pages);
 }
 
+/* Its memory may be free before it is gone. */
+static bool ended(pid_t pid, int *status)
+{
+	unsigned int tries;
+	pid_t ret = 0;
+
+	for (tries = 0; tries < 1000 && !ret; tries++) {
+		usleep(10000);
+		ret = waitpid(pid, status, WNOHANG);
+	}
+	return ret == pid;
+}
+
 static void test_memory_short(const void *arg)
 {
 	struct target *target = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
@@ -1052,7 +1060,7 @@ static void test_memory_short(const void *arg)
 	/* More than is left, most of which is of its colors. */
 	size_t pages = palloc_meminfo("MemTotal") * 1024 / palloc_page_size / 8;
 	const char *cg = palloc_cg_new(NULL, "short");
-	int tries, status = 0;
+	int status = 0;
 	pid_t hog;
 
 	(void)arg;
@@ -1060,12 +1068,10 @@ static void test_memory_short(const void *arg)
 	expect(palloc_cg_bins(cg, "0-14") == 0);
 	expect(set_policy(cg, "strict") == 0);
 	hog = palloc_spawn(NULL, takes_all_memory, target);
-	for (tries = 0; tries < 6000 &&
-	     !__atomic_load_n(&target->ready, __ATOMIC_ACQUIRE); tries++)
-		usleep(10000);
+	palloc_wait_for(&target->ready);
 	expect(palloc_run_in(cg, gets_its_share, &pages));
 	expect(events_are(cg, 0, 0));
-	expect(waitpid(hog, &status, WNOHANG) == hog);
+	expect(ended(hog, &status));
 	expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	munmap(target, palloc_page_size);
 }

@@ -231,8 +231,7 @@ static void swap_out(void)
 
 	for (tries = 0; tries < 50 && out < OWNERS * PAGES; tries++) {
 		if (tries) {
-			/* Pages may be on their way to the LRU on another CPU. */
-			syscall(__NR_move_pages, 0, 0UL, NULL, "", NULL, 0);
+			palloc_drain_lru();
 			usleep(20000);
 		}
 		for (page = 0; page < PAGES; page++)
@@ -374,9 +373,11 @@ static void test_strict(const void *arg)
 	begin(list, false);
 	expect(palloc_cg_write(owner[0].cg, "palloc.policy", "strict") == 0);
 	tell(&owner[0], STEADY);
+	tell(&owner[1], STEADY);
 	swap_out();
 	for (i = 0; i < OWNERS; i++)
 		expect(advise(&owner[i], 0, PAGES, MADV_WILLNEED));
+	palloc_drain_lru();
 	expect(palloc_cg_bins_gone(owner[0].cg, "4") == 0);
 	tell(&owner[0], FAIL);
 	expect(palloc_cg_event(owner[0].cg, "failed") > 0);
@@ -402,7 +403,8 @@ static void test_strict(const void *arg)
 static void test_moved(const void *arg)
 {
 	static const char *const list[OWNERS] = { "0-3", "8-11", NULL };
-	__u64 before[OWNERS * PAGES + 1], after[OWNERS * PAGES + 1];
+	/* Not only of the owners' pages: others' may not have been written yet. */
+	static __u64 before[SWAP_PAGES + 1], after[SWAP_PAGES + 1];
 	const size_t max = ARRAY_SIZE(before), n = PAGES / 2;
 	int colors[16] = { 0 };
 	size_t in_cache, i, j, bad = 0;
@@ -457,5 +459,6 @@ int main(void)
 	ksft_print_header();
 	palloc_init(PALLOC_NEED_CGROUP);
 	palloc_pin(0);
+	palloc_steady();
 	palloc_run_tests(tests, ARRAY_SIZE(tests));
 }

@@ -264,7 +264,7 @@ static const struct palloc_step signals_steps[] = {
 	{ "cat /tmp/palloc_test.out", 0, "ready\ntold" },
 	NONE_LEFT,
 	/* What is left behind is waited for, or killed on request. */
-	{ "palloc run --bins 0-3 -- sh -c 'sleep .5 & echo done'", 0, "done\npalloc: waiting *" },
+	{ "palloc run --bins 0-3 -- sh -c 'sleep 5 & echo done'", 0, "done\npalloc: waiting *" },
 	NONE_LEFT,
 	{ START("sh -c 'sleep 1000 & echo done'"), 0, NULL },
 	{ UNTIL("grep -q waiting /tmp/palloc_test.out"), 0, NULL },
@@ -461,6 +461,13 @@ static const struct palloc_step preload_steps[] = {
 	{ "rmdir " ROOT "/palloc_test.c", 0, "" },
 	/* What has no say for the loader. The tool is such a program where the tests run. */
 	{ "palloc run --map 5 -- palloc help", 125, "palloc: *palloc is linked statically*--bins" },
+	/* Nor has it for who gets another group's privileges, though root has more. */
+	{ "cp unaware /tmp/palloc_test.x; chown 0:65534 /tmp/palloc_test.x;"
+	  "chmod 2755 /tmp/palloc_test.x", 0, "" },
+	{ "palloc run --map 5 -- /tmp/palloc_test.x 5", 125, "palloc: *has privileges*--bins" },
+	{ "chmod 755 /tmp/palloc_test.x; palloc run --map 5 -- /tmp/palloc_test.x 5", 0,
+	  "heap: * ok\n*" },
+	{ "rm /tmp/palloc_test.x", 0, "" },
 	{ "palloc run --map 16 -- ./unaware 5", 125, "palloc: bins 16: the map has 16 bins, 0-15" },
 	{ "palloc run --map x -- ./unaware 5", 125, "palloc: bins x: not a list*" },
 	{ "palloc run --map '' -- ./unaware 5", 125, "palloc: --map needs at least one color" },

@@ -360,7 +360,10 @@ test_verdict() {
 	verdict '@@ boot\n@@ end' '' '0 1 0'
 	verdict '' '' '0 1 0'
 	# A test's own failures
-	verdict "${good/ok 2/not ok 2}" '' '1 1 0'
+	verdict "${good/ok 2/# why\\nnot ok 2}" '' '1 1 0'
+	grep -q '# why$' v/verdict
+	verdict "${good/ok 1/# else\\nok 1}" '' '2 0 0'
+	grep -q '# else' v/verdict && return 1
 	verdict "${good/exit t 0/exit t 1}" '' '2 1 0'
 	verdict "${good/exit t 0/exit t 124}" '' '2 1 0'
 	grep -q 'ran out of time' v/verdict
@@ -396,6 +399,8 @@ test_verdict() {
 		list_add corruption. next->prev should be prev
 		UBSAN: shift-out-of-bounds in mm/palloc.c:1:1
 	LINES
+	# What user space asked for is none of it
+	verdict "$good" 'Unable to handle swap header version -2' '2 0 0'
 	# A process that was to be killed, another one, and a splat meanwhile
 	local oom='a invoked oom-killer: x\n Call Trace:\n' killed='Out of memory: Killed process 7'
 	verdict "$good" "$oom$killed (oom_victim) total-vm:1kB" '2 0 0'

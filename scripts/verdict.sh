@@ -4,9 +4,10 @@
 #
 # Reads console.log, report.log and, if the runner had to stop the guest, timeout.
 # Writes one TAP file per test and "summary" with the numbers passed, failed and
-# skipped. Everything that is wrong counts as a failure of its own, and a skip
-# is wrong too unless its test is listed in EXPECTED_SKIPS: our guest has
-# every feature. Fails if anything did.
+# skipped; prints the outcome, and what a test noted on a point that failed.
+# Everything that is wrong counts as a failure of its own, and a skip is wrong
+# too unless its test is listed in EXPECTED_SKIPS: our guest has every feature.
+# Fails if anything did.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -21,10 +22,10 @@ splat='BUG:|WARNING:|Call [Tt]race:|Kernel panic|Oops|general protection fault|K
 splat+='|Bad page|bad page|list_(add|del) corruption|possible (circular|recursive|irq lock|deadlock)|inconsistent lock state'
 splat+='|suspicious RCU usage|held lock freed|lock held when returning|scheduling while atomic|sleeping function called'
 splat+='|soft lockup|hard LOCKUP|rcu: INFO:|blocked for more than|page allocation failure|Out of memory:'
-splat+='|pagealloc: (single bit|memory corruption)|[Uu]nable to handle|Internal error:'
+splat+='|pagealloc: (single bit|memory corruption)|[Uu]nable to handle (kernel|page fault)|Internal error:'
 
 # Split the report: the lines between "test" and "exit" marks are a test's output.
-awk -v dir="$dir" -v raw=$raw -v suffix=$suffix -v skips=" ${EXPECTED_SKIPS-} " '
+awk -v dir="$dir" -v raw=$raw -v suffix=$suffix -v notes=30 -v skips=" ${EXPECTED_SKIPS-} " '
 	function wrong(text) { print "FAILED " name ": " text; failed++; bad++ }
 	function finish(status) {
 		if (raw) {
@@ -52,7 +53,7 @@ awk -v dir="$dir" -v raw=$raw -v suffix=$suffix -v skips=" ${EXPECTED_SKIPS-} " 
 		name = $3; file = dir "/" name "." suffix; tests++
 		printf "" >file
 		plan = points = planned = bad = skipped_here = 0
-		running = 1
+		running = 1; nr_notes = 0
 		next
 	}
 	/^@@ exit / { close(file); running = 0; finish($4); next }
@@ -65,10 +66,18 @@ awk -v dir="$dir" -v raw=$raw -v suffix=$suffix -v skips=" ${EXPECTED_SKIPS-} " 
 		plan = substr($1, 4) + 0
 		if (plan == 0 && !skipped_here) skip($0)
 	}
-	/^ok / { points++ }
+	# What a test has to say of a point comes before it
+	/^# / { note[nr_notes++ % notes] = $0 }
+	/^ok / { points++; nr_notes = 0 }
 	/^ok .*# *SKIP/ { skip($0); next }
 	/^ok / { passed++ }
-	/^not ok / { points++; wrong($0) }
+	/^not ok / {
+		points++
+		wrong($0)
+		for (i = nr_notes > notes ? nr_notes - notes : 0; i < nr_notes; i++)
+			print "        " note[i % notes]
+		nr_notes = 0
+	}
 	END {
 		name = "guest"
 		if (running) wrong("ended during " file)
