@@ -16,15 +16,19 @@
 #define MEMORY		"/sys/devices/system/memory"
 #define CPU		"/sys/devices/system/cpu"
 #define WORKERS		4
-#define PAGES		512
+#define PAGES		256
+#define KEPT		4
 #define ROUNDS		3
 
 static unsigned int *stop;
 
-/* Allocates and frees, with colors in the cgroup, without elsewhere. */
+/*
+ * Allocates and frees, with colors in the cgroup, without elsewhere. All workers together
+ * never have all pages of these colors in one memory block.
+ */
 static void work(const void *arg)
 {
-	void *kept[8] = { NULL };
+	void *kept[KEPT] = { NULL };
 	const char *list = arg;
 	unsigned long checked;
 	unsigned int n = 0;
