@@ -284,6 +284,59 @@ static void test_removed(const void *arg)
 	expect(after.pages >= 3 * PAGES);
 }
 
+static int *stop;
+
+static void reads(const void *arg)
+{
+	const char *top = arg;
+
+	read_stat(top, &before);
+	while (!__atomic_load_n(stop, __ATOMIC_ACQUIRE)) {
+		read_stat(top, &after);
+		if (!expect(after.pages >= before.pages) || !expect(after.hits >= before.hits))
+			return;
+		before = after;
+	}
+}
+
+static void allocates(const void *arg)
+{
+	(void)arg;
+	palloc_free(palloc_alloc(PAGES, 0), PAGES);
+}
+
+/* Counts pass to the group above when the kernel is done with one: never none, nor twice. */
+static void test_never_less(const void *arg)
+{
+	const char *top, *leaf[8];
+	unsigned int i, round;
+	char name[8];
+	pid_t reader;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	top = palloc_cg_new(NULL, "top");
+	expect(palloc_cg_bins(top, "4-7") == 0);
+	*stop = 0;
+	reader = palloc_spawn(NULL, reads, top);
+	for (round = 0; round < 8; round++) {
+		for (i = 0; i < ARRAY_SIZE(leaf); i++) {
+			snprintf(name, sizeof(name), "leaf%u", i);
+			leaf[i] = palloc_cg_new(top, name);
+			expect(palloc_run_in(leaf[i], allocates, NULL));
+		}
+		for (i = 0; i < ARRAY_SIZE(leaf); i++)
+			expect(palloc_cg_remove(leaf[i]) == 0);
+	}
+	read_stat(top, &before);
+	sleep(1);
+	read_stat(top, &after);
+	expect_unchanged();
+	__atomic_store_n(stop, 1, __ATOMIC_RELEASE);
+	expect(palloc_reap(reader));
+	expect(after.pages >= (long)(8 * ARRAY_SIZE(leaf) * PAGES));
+}
+
 /* Regions of a process's own colors count in its cgroup. */
 static void own_colors(const void *arg)
 {
@@ -404,6 +457,7 @@ static const struct palloc_test tests[] = {
 	{ "memory without colors is not counted", test_no_colors, NULL },
 	{ "groups above", test_above, NULL },
 	{ "a group is removed", test_removed, NULL },
+	{ "read while groups are removed", test_never_less, NULL },
 	{ "MAP_PALLOC regions", test_region, NULL },
 	{ "colors that ran out", test_fallback, NULL },
 	{ "huge pages", test_huge, NULL },
@@ -415,5 +469,9 @@ int main(void)
 {
 	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
+	stop = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (stop == MAP_FAILED)
+		palloc_bail("mmap: %s", strerror(errno));
 	palloc_run_tests(tests, ARRAY_SIZE(tests));
 }
