@@ -203,7 +203,7 @@ static int delegate(const char *dir)
 /* Who was killed in a group may be leaving; who lives in it is not. */
 static int remove_group(const char *cg, bool busy)
 {
-	unsigned int tries = busy ? 1 : 200;
+	unsigned int tries = busy ? 1 : 3000;
 
 	while (rmdir(cg)) {
 		if (errno != EBUSY || !--tries)

@@ -644,7 +644,7 @@ static void test_left(const void *arg)
 	expect(palloc_cg_bins(heir->cg, "8") == 0);
 	expect(palloc_run_in(cg, leaves_heir, heir));
 	for (i = 0; !__atomic_load_n(&heir->state, __ATOMIC_ACQUIRE) && i < 60000; i++)
-		usleep(1000);
+		usleep(10000);
 	expect(heir->state == 1);
 }
 

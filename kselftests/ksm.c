@@ -54,7 +54,7 @@ static bool wait_scans(unsigned int scans)
 	const long until = number(KSM "/full_scans") + scans;
 	unsigned int tries;
 
-	for (tries = 0; tries < 6000; tries++) {
+	for (tries = 0; tries < 60000; tries++) {
 		if (number(KSM "/full_scans") >= until)
 			return true;
 		usleep(10000);

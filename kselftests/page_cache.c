@@ -217,7 +217,7 @@ static void test_disk(const void *arg)
 	const char *cg;
 	unsigned int i;
 	__u64 before[2];
-	void *p;
+	void *p, *soak;
 	int fd;
 
 	(void)arg;
@@ -239,10 +239,12 @@ static void test_disk(const void *arg)
 	expect(palloc_run_in(NULL, reads_disk_any, NULL));
 	expect(file_pure(fd, PAGES, BINS));
 	drop(fd);
+	soak = palloc_soak();
 	p = map_all(fd, 1);
 	palloc_free(p, 1);
 	expect(palloc_run_in(NULL, reads_disk_any, NULL));
 	p = map_all(fd, PAGES);
+	palloc_free(soak, PALLOC_MANY);
 	before[0] = palloc_any_pfn(p);
 	before[1] = palloc_any_pfn(at(p, PAGES - 1));
 	expect(palloc_run_in(cg, reads_disk_any, NULL));
@@ -279,7 +281,7 @@ static void test_large(const void *arg)
 	(void)arg;
 	if (!mount_disk())
 		return;
-	palloc_setup_mask(((1ULL << palloc_max_bits) - 1) << 12);
+	palloc_setup_mask(((1ULL << (palloc_max_bits - 1)) - 1) << 12);
 	cg = palloc_cg_new(NULL, "cache");
 	expect(palloc_cg_bins(cg, "5") == 0);
 	expect(palloc_cg_write(cg, "palloc.policy", "strict") == 0);

@@ -218,6 +218,7 @@ struct palloc_compaction {
 /* Free memory. */
 void palloc_compact(struct palloc_compaction *c);
 void palloc_tidy_memory(void);
+void *palloc_soak(void);
 long palloc_highest_blocks(unsigned int *order);
 bool palloc_blocks_back(long before);
 bool palloc_verified(void);

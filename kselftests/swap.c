@@ -358,6 +358,14 @@ static void test_swap(const void *arg)
 	space_free();
 }
 
+/* The pages are in the swap cache only: no writeback, no CPU's batch refers to them. */
+static void written(void)
+{
+	while (palloc_vmstat("nr_writeback") > 0)
+		usleep(10000);
+	palloc_drain_lru();
+}
+
 /* There are no pages of colors 4 to 7: what the swap cache has must not do. */
 static void test_strict(const void *arg)
 {
@@ -377,14 +385,16 @@ static void test_strict(const void *arg)
 	swap_out();
 	for (i = 0; i < OWNERS; i++)
 		expect(advise(&owner[i], 0, PAGES, MADV_WILLNEED));
-	palloc_drain_lru();
+	written();
 	expect(palloc_cg_bins_gone(owner[0].cg, "4") == 0);
+	written();
 	tell(&owner[0], FAIL);
 	expect(palloc_cg_event(owner[0].cg, "failed") > 0);
 	expect(palloc_fallbacks() == 0);
 
 	/* Who is not strict gets what is there. */
 	expect(palloc_cg_bins_gone(owner[1].cg, "5") == 0);
+	written();
 	tell(&owner[1], READ);
 	expect(palloc_cg_event(owner[1].cg, "fallback") == PAGES);
 

@@ -456,14 +456,13 @@ static void test_race_faults(const void *arg)
 	for (i = 0; i < ARRAY_SIZE(thread); i++)
 		if (!expect(!pthread_create(&thread[i], NULL, faults, &r)))
 			return;
-	for (i = 0; i < CHANGES; i++) {
-		if (palloc_set_color(i & 1 ? r.low : r.high))
+	for (i = 0; i < CHANGES || !__atomic_load_n(&r.rounds, __ATOMIC_RELAXED); i++) {
+		if (!expect(palloc_set_color(i & 1 ? r.low : r.high) == 0))
 			break;
 		/* On one CPU all changes would be made in one time slice. */
 		if (i % 4 == 0)
 			sched_yield();
 	}
-	expect(i == CHANGES);
 	__atomic_store_n(&r.stop, 1, __ATOMIC_RELEASE);
 	for (i = 0; i < ARRAY_SIZE(thread); i++)
 		pthread_join(thread[i], NULL);
@@ -524,7 +523,6 @@ static void nobody(const void *arg)
 static void test_unprivileged(const void *arg)
 {
 	struct handover *h;
-	unsigned int tries;
 	pid_t pid;
 
 	(void)arg;
@@ -534,17 +532,14 @@ static void test_unprivileged(const void *arg)
 	if (!expect(h != MAP_FAILED))
 		return;
 	pid = palloc_spawn(NULL, nobody, h);
-	for (tries = 0; tries < 3000 && !__atomic_load_n(&h->ready, __ATOMIC_ACQUIRE); tries++)
-		usleep(10000);
-	if (expect(h->ready)) {
-		expect(h->ret[0] == -1 && h->err == EINVAL);
-		expect(h->ret[1] == 0);
-		expect(h->ret[2] == 0);
-		expect(h->ret[3] == 0);
-		expect(palloc_pure_pid(pid, h->region, PAGES / 2, "11"));
-		expect(palloc_pure_pid(pid, (char *)h->region + PAGES / 2 * palloc_page_size,
-				       PAGES / 2, "3"));
-	}
+	palloc_wait_for(&h->ready);
+	expect(h->ret[0] == -1 && h->err == EINVAL);
+	expect(h->ret[1] == 0);
+	expect(h->ret[2] == 0);
+	expect(h->ret[3] == 0);
+	expect(palloc_pure_pid(pid, h->region, PAGES / 2, "11"));
+	expect(palloc_pure_pid(pid, (char *)h->region + PAGES / 2 * palloc_page_size,
+			       PAGES / 2, "3"));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	palloc_free(h, 1);

@@ -264,20 +264,26 @@ static void test_ran_out(const void *arg)
 /* What was moved is told with the process and the numbers that it is told. */
 static void recolored(const void *arg)
 {
-	__u64 count[2];
+	__u64 count[2], moved = 0;
+	unsigned int runs = 0;
 	char text[128];
 	void *p;
 
 	expect(palloc_set_color(2) == 0);
 	p = palloc_alloc(PAGES, MAP_PALLOC);
 	expect(palloc_set_color(3) == 0);
-	expect(prctl(PR_PALLOC_RECOLOR, 0, count, 0, 0) == 0);
+	/* A page may be in use just then. */
+	do {
+		if (!expect(prctl(PR_PALLOC_RECOLOR, 0, count, 0, 0) == 0))
+			break;
+		moved += count[0];
+	} while (++runs < 100 && count[1]);
 	expect(palloc_pure(p, PAGES, "3"));
-	expect(count[0] >= PAGES);
+	expect(moved >= PAGES);
 	snprintf(text, sizeof(text), "palloc_recolor: Recolored pid %d moved %llu failed %llu\n",
 		 getpid(), count[0], count[1]);
-	expect(count_lines("", text) == (arg ? 1 : 0));
-	expect(count_lines("", "palloc_recolor:") == (arg ? 1 : 0));
+	expect(arg ? count_lines("", text) > 0 : !count_lines("", text));
+	expect(count_lines("", "palloc_recolor:") == (arg ? runs : 0));
 }
 
 static void test_recolor(const void *arg)

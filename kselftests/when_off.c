@@ -177,6 +177,7 @@ static void test_huge(const void *arg)
 		palloc_skip("no transparent huge pages");
 		return;
 	}
+	palloc_tidy_memory();
 	before = huge_pages(NULL);
 	if (!before) {
 		palloc_skip("no huge page to be had");
