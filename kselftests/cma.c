@@ -54,7 +54,7 @@ static int area_alloc(long pages)
 	unsigned int tries;
 	int ret = -EBUSY;
 
-	for (tries = 0; tries < 20 && ret; tries++) {
+	for (tries = 0; tries < 200 && ret; tries++) {
 		if (tries)
 			usleep(100000);
 		ret = area_command("alloc", pages);

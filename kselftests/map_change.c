@@ -110,10 +110,12 @@ static void test_changes(const void *arg)
 static void hold_pieces(const void *arg)
 {
 	const size_t pages = HOLD_BYTES / palloc_page_size, piece = 64;
-	char *p = palloc_alloc(pages, 0);
+	char *p = palloc_map_pages(pages, 0);
 	size_t i;
 
 	(void)arg;
+	madvise(p, pages * palloc_page_size, MADV_NOHUGEPAGE);
+	palloc_touch(p, pages);
 	for (i = 0; i < pages; i += 2 * piece)
 		expect(madvise(p + i * palloc_page_size, piece * palloc_page_size,
 			       MADV_DONTNEED) == 0);
