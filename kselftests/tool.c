@@ -249,7 +249,9 @@ static const struct palloc_step run_steps[] = {
 	{ }
 };
 
-#define START(command)	"palloc run -b 0-3 -- " command " > /tmp/palloc_test.out 2>&1 & pid=$!; "
+/* What the one before has said is gone, as the one in the background may start late. */
+#define START(command)	": > /tmp/palloc_test.out; palloc run -b 0-3 -- " command \
+			" > /tmp/palloc_test.out 2>&1 & pid=$!; "
 #define UNTIL(what)	"n=999; until " what "; do n=$((n - 1)); [ $n = 0 ] && exit; sleep .2; done"
 
 static const struct palloc_step signals_steps[] = {
