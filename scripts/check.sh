@@ -211,12 +211,22 @@ test_apply_refuses_half_patched_trees() {
 	snapshot tree | diff before -
 }
 
+# places: patches in a folder, without where it all is: other releases of a base that
+# moves on have the same lines elsewhere
+places() {
+	(cd "$1" && sed -E '/^index /d; s/^@@ .*/@@/' ./*.patch)
+}
 test_git_am_and_export_round_trip() {
 	local own=${series##*/series}
 	mini_git tree
 	git_am tree
 	BRANCH_DIR=tree "$top/scripts/patches.sh" export out
-	diff -r "out/patches$own" "$top/patches$own"
+	if [ "$base" = v6.6 ]; then
+		diff -r out/patches "$top/patches"
+	else
+		diff <(places "out/patches$own") <(places "$top/patches$own")
+		diff <(ls "out/patches$own") <(ls "$top/patches$own")
+	fi
 	diff "out/series$own" "$series"
 	mini patched
 	patch_series patched
