@@ -18,6 +18,7 @@ export LINUX
 endif
 ifdef BASE
 export BASE
+export WHOLE := yes
 endif
 ifneq ($(filter-out x86 x86_64,$(ARCH)),)
 $(foreach t,bench bench-more stress upstream-tests check-prefixes check-configs test-matrix deb,\

@@ -441,6 +441,8 @@ fi
 own=' b4_shazam apply_warns_of_stable_trees '
 others=' new_files_are_the_same '
 brief=' series_names_every_patch applies_without_fuzz_and_reverses '
+# As long as all others together: for "make test", and with BASE=...
+long=' checkpatch '
 
 # run_test BASE TEST; several at a time, hence the verdicts are not in order
 run_test() {
@@ -475,6 +477,10 @@ for b in $chosen ${bases//$chosen/}; do
 	export PRISTINE
 	for t in "${tests[@]}"; do
 		if [ "$b" != "$chosen" ] && [[ $brief != *" $t "* ]]; then continue; fi
+		if [ -z "${WHOLE-}" ] && [ $# = 0 ] && [[ $long == *" $t "* ]]; then
+			say "not run without BASE=$b, but by make test: ${t//_/ }"
+			continue
+		fi
 		if [ "$b" = v6.6 ] && [[ $others == *" $t "* ]]; then continue; fi
 		if [ "$b" != v6.6 ] && [[ $own == *" $t "* ]]; then continue; fi
 		while (($(jobs -rp | wc -l) >= JOBS)); do wait -n; done

@@ -129,6 +129,7 @@ build() {
 	"$top/scripts/kselftest.sh" "$kernel"
 }
 
+if (($# > 1)); then export WHOLE=yes; fi
 if [[ " $* " == *" check "* ]]; then "$top/scripts/check.sh" || true; fi
 # A stage without results has failed
 if [ -n "$kernels" ] && build; then
