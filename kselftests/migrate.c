@@ -32,7 +32,6 @@
 #define MPOL_MF_MOVE	2
 
 #define PAGES		8192
-#define HUGE_SIZE	(2UL << 20)
 #define THP_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
 #define BINS		"0-5"
 #define REGION		"7-9"

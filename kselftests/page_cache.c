@@ -26,7 +26,7 @@
 #include "palloc_util.h"
 
 #define PAGES		256
-#define HUGE		((2UL << 20) / palloc_page_size)
+#define HUGE		(HUGE_SIZE / palloc_page_size)
 #define BINS		"0-3"
 #define DISK_BLOCKS	8192	/* of 1024 bytes */
 #define LARGE		1536	/* more pages than a bin has, but fewer than the disk */
@@ -344,7 +344,7 @@ static size_t count_large(void *p, size_t pages)
 	size_t i, n = 0;
 
 	for (i = 0; i < pages; i++)
-		n += palloc_is_huge(at(p, i));
+		n += palloc_is_large(at(p, i));
 	return n;
 }
 

@@ -37,6 +37,8 @@
 #define PM_SWAP_TYPE	31
 
 #define KPF_ANON	_BITULL(12)
+#define KPF_COMPOUND_HEAD	_BITULL(15)
+#define KPF_COMPOUND_TAIL	_BITULL(16)
 #define KPF_THP		_BITULL(22)
 #define KPF_ZERO_PAGE	_BITULL(24)
 
@@ -553,11 +555,31 @@ __u64 palloc_pfn(const void *addr)
 	return pfn;
 }
 
-bool palloc_is_huge(const void *addr)
+/* Whether a page is one of several that are allocated as one, a large folio. */
+bool palloc_is_large(const void *addr)
 {
 	__u64 pfn = palloc_any_pfn(addr);
 
 	return pfn && (page_flags(pfn) & KPF_THP);
+}
+
+/* Whether a large folio of so many pages begins there. */
+bool palloc_is_folio(const void *addr, size_t pages)
+{
+	__u64 pfn = palloc_any_pfn(addr);
+	size_t i;
+
+	if (!palloc_is_large(addr) || !(page_flags(pfn) & KPF_COMPOUND_HEAD))
+		return false;
+	for (i = 1; i < pages; i++)
+		if (!(page_flags(pfn + i) & KPF_COMPOUND_TAIL))
+			return false;
+	return !(page_flags(pfn + pages) & KPF_COMPOUND_TAIL);
+}
+
+bool palloc_is_huge(const void *addr)
+{
+	return palloc_is_folio(addr, HUGE_SIZE / palloc_page_size);
 }
 
 /* Pages of all memory that have a flag of /proc/kpageflags; up to @max. */

@@ -32,6 +32,8 @@
 #define PALLOC_MAP_GONE	"12\n13\n40\n"
 #define PALLOC_MAX_BITS	10
 #define PALLOC_MAX_BINS	1024U
+/* A huge page, where pages have 4 KiB. */
+#define HUGE_SIZE	(2UL << 20)
 /*
  * Pages enough to tell an unrestricted region: the first ones may all be what
  * colored tasks have freed and the (short) per-CPU lists have kept.
@@ -121,6 +123,8 @@ int palloc_policy(int op);
  */
 __u64 palloc_pfn(const void *addr);
 __u64 palloc_any_pfn(const void *addr);
+bool palloc_is_large(const void *addr);
+bool palloc_is_folio(const void *addr, size_t pages);
 bool palloc_is_huge(const void *addr);
 size_t palloc_find_flag(unsigned int flag, __u64 *pfn, size_t max);
 void palloc_drain_lru(void);

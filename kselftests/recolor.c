@@ -23,7 +23,6 @@
 
 #define THP_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
 #define PAGES		2048
-#define HUGE_BYTES	(2UL << 20)
 #define PINNED		16
 #define NOBODY		65534
 
@@ -380,7 +379,7 @@ static bool are_huge(void)
 {
 	size_t i;
 
-	for (i = 0; i < PAGES; i += HUGE_BYTES / palloc_page_size)
+	for (i = 0; i < PAGES; i += HUGE_SIZE / palloc_page_size)
 		if (!palloc_is_huge(cell(i)))
 			return false;
 	return true;
@@ -407,11 +406,11 @@ static void begin_huge(const char *bins, const char **cg)
 	*cg = begin(bins);
 	expect(palloc_file_write(THP_ENABLED, "madvise", 7) == 0);
 	palloc_free(mem, PAGES);
-	p = palloc_map_pages(PAGES + HUGE_BYTES / palloc_page_size, 0);
-	mem = (char *)(((uintptr_t)p + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1));
+	p = palloc_map_pages(PAGES + HUGE_SIZE / palloc_page_size, 0);
+	mem = (char *)(((uintptr_t)p + HUGE_SIZE - 1) & ~(HUGE_SIZE - 1));
 	if (mem > p)
 		munmap(p, mem - p);
-	munmap(mem + bytes, p + HUGE_BYTES - mem);
+	munmap(mem + bytes, p + HUGE_SIZE - mem);
 }
 
 static void test_huge_split(const void *arg)

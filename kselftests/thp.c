@@ -22,8 +22,11 @@
 
 #define THP		"/sys/kernel/mm/transparent_hugepage/"
 #define KHUGEPAGED	THP "khugepaged/"
-#define HUGE_SIZE	(2UL << 20)
 #define HUGE		4	/* so many huge pages make a region */
+
+/* Pages of a size between, which Linux has since v6.8. */
+#define LARGE_SIZE	(64UL << 10)
+#define LARGE		THP "hugepages-64kB/enabled"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
@@ -33,6 +36,9 @@
 #define MAP_HALF	"12\n13\n21\n"
 /* 8 colors, each huge page is of one. */
 #define MAP_ONE		"21\n22\n23\n"
+/* 16 colors, of which a page of 64 KiB has one, or all. */
+#define MAP_LARGE_ONE	"16\n17\n18\n19\n"
+#define MAP_LARGE_ALL	"12\n13\n14\n15\n"
 /* 4 colors; by XOR, every huge page has them all. */
 #define MAP_ALL		"12 21\n13 22\n"
 
@@ -48,6 +54,8 @@ static const struct set one = { MAP_ONE, "5", "5" };
 static const struct set two = { MAP_ONE, "0,6", "0,6" };
 static const struct set part = { MAP_HALF, "0-2,4", NULL };
 static const struct set part_one = { MAP_HALF, "5", NULL };
+static const struct set large_one = { MAP_LARGE_ONE, "5,9", NULL };
+static const struct set large_all = { MAP_LARGE_ALL, "5,9", NULL };
 static const struct set mixed = { MAP_ALL, "0-2", NULL };
 
 static size_t per_huge, region_pages;
@@ -183,6 +191,29 @@ static void faults(const void *arg)
 static void test_faults(const void *arg)
 {
 	run_in_group(arg, faults);
+}
+
+static void large_faults(const void *arg)
+{
+	const struct colored *c = arg;
+	char *p = map_region(begin(c));
+	size_t i, n = 0, large = 0;
+
+	if (c->set == &large_one && !access(LARGE, F_OK))
+		large = HUGE * HUGE_SIZE / LARGE_SIZE;
+	palloc_touch(p, region_pages);
+	for (i = 0; i < HUGE * HUGE_SIZE; i += LARGE_SIZE)
+		n += palloc_is_folio(p + i, LARGE_SIZE / palloc_page_size);
+	if (!expect(n == large))
+		palloc_note("%zu of %zu", n, large);
+	expect(palloc_pure(p, region_pages, c->set->list));
+}
+
+static void test_large_faults(const void *arg)
+{
+	if (!access(LARGE, F_OK))
+		set_knob(LARGE, "always");
+	run_in_group(arg, large_faults);
 }
 
 /* Read first, which maps a huge page of zeroes if anything huge. */
@@ -523,6 +554,10 @@ static const struct palloc_test tests[] = {
 	{ "one color for each huge page: cgroup", test_faults, CGROUP(one) },
 	{ "one color for each huge page: region", test_faults, REGION(one) },
 	{ "two colors for each huge page", test_faults, CGROUP(two) },
+	{ "64 KiB, one color: cgroup", test_large_faults, CGROUP(large_one) },
+	{ "64 KiB, one color: region", test_large_faults, REGION(large_one) },
+	{ "64 KiB, all colors: cgroup", test_large_faults, CGROUP(large_all) },
+	{ "64 KiB, all colors: region", test_large_faults, REGION(large_all) },
 	{ "not all colors: cgroup", test_faults, CGROUP(part) },
 	{ "not all colors: region", test_faults, REGION(part) },
 	{ "one color of a huge page: cgroup", test_faults, CGROUP(part_one) },

@@ -15,7 +15,6 @@
 #include "palloc_util.h"
 
 #define PAGES		512
-#define HUGE_SIZE	(2UL << 20)
 #define HUGE_COUNT	4
 #define THP_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
 

@@ -66,6 +66,10 @@ boot_variants() {
 		--append palloc.enabled=2
 	variant nocache guest "boot_param map_truth" --cpus 1 --append palloc.map=l2 "${no_cache[@]}"
 	variant disabled guest "no_cgroup future syscalls map_palloc" --append cgroup_disable=palloc
+	if [[ $version == 6.12.* ]]; then
+		# Large folios of all sizes
+		variant mthp guest "$paths" --append "thp_anon=16K-1M:always;2M:inherit"
+	fi
 	if [ "$ARCH" = x86 ]; then boot_variants_x86; fi
 }
 
