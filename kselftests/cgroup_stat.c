@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,6 +338,55 @@ static void test_never_less(const void *arg)
 	expect(after.pages >= (long)(8 * ARRAY_SIZE(leaf) * PAGES));
 }
 
+/* Pages of all colors, which come and go on the CPU that this is started on. */
+static void churns(const void *arg)
+{
+	(void)arg;
+	while (!__atomic_load_n(stop, __ATOMIC_ACQUIRE)) {
+		allocates(NULL);
+		usleep(10000);
+	}
+}
+
+/* Their lists on a CPU are for others to have then, whoever frees pages of their colors. */
+static void test_lists_of_removed(const void *arg)
+{
+	cpu_set_t before_cpus, one;
+	unsigned int i;
+	const char *cg;
+	char bins[16];
+	pid_t other;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	sched_getaffinity(0, sizeof(before_cpus), &before_cpus);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	expect(sched_setaffinity(0, sizeof(one), &one) == 0);
+	*stop = 0;
+	other = palloc_spawn(NULL, churns, NULL);
+	for (i = 0; i < 6; i++) {
+		cg = palloc_cg_new(NULL, "gone");
+		snprintf(bins, sizeof(bins), "%u-%u", 2 * i, 2 * i + 1);
+		expect(palloc_cg_bins(cg, bins) == 0);
+		expect(palloc_run_in(cg, allocates, NULL));
+		expect(palloc_cg_remove(cg) == 0);
+	}
+	cg = palloc_cg_new(NULL, "here");
+	expect(palloc_cg_bins(cg, "12-15") == 0);
+	for (i = 0; i < 30; i++) {
+		sleep(1);
+		expect(palloc_run_in(cg, allocates, NULL));
+		read_stat(cg, &after);
+		if (after.hits)
+			break;
+	}
+	expect(after.hits > 0);
+	__atomic_store_n(stop, 1, __ATOMIC_RELEASE);
+	expect(palloc_reap(other));
+	sched_setaffinity(0, sizeof(before_cpus), &before_cpus);
+}
+
 /* Regions of a process's own colors count in its cgroup. */
 static void own_colors(const void *arg)
 {
@@ -458,6 +508,7 @@ static const struct palloc_test tests[] = {
 	{ "groups above", test_above, NULL },
 	{ "a group is removed", test_removed, NULL },
 	{ "read while groups are removed", test_never_less, NULL },
+	{ "lists of groups that are gone", test_lists_of_removed, NULL },
 	{ "MAP_PALLOC regions", test_region, NULL },
 	{ "colors that ran out", test_fallback, NULL },
 	{ "huge pages", test_huge, NULL },

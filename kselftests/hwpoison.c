@@ -17,6 +17,8 @@
 #include "palloc_util.h"
 
 #define MEMORY		"/sys/devices/system/memory"
+#define INJECT		"/sys/kernel/debug/hwpoison/corrupt-pfn"
+#define FILTER		"/sys/kernel/debug/hwpoison/corrupt-filter-"
 #define PAGES		256
 #define BAD		8
 #define KPF_BUDDY	10
@@ -222,6 +224,42 @@ static void test_free(const void *arg)
 	expect(palloc_fallbacks() == 0);
 }
 
+/* Who asks for a file system's pages only doesn't get free ones, nor a look at their lists. */
+static void test_filter(const void *arg)
+{
+	static const int at[] = { -2, 1, 2, 6 };
+	unsigned int i, k, n = 0;
+	char *p;
+
+	(void)arg;
+	if (access(INJECT, W_OK)) {
+		palloc_skip("no " INJECT);
+		return;
+	}
+	palloc_setup_mask(0xf000);
+	palloc_keep(FILTER "enable");
+	palloc_keep(FILTER "dev-major");
+	expect(write_number(FILTER "dev-major", 1) == 0);
+	expect(write_number(FILTER "enable", 1) == 0);
+	/* What is left of the blocks that these come from is free, in small blocks. */
+	expect(palloc_set_color(2) == 0);
+	p = palloc_alloc(4 * PAGES, MAP_PALLOC);
+	for (i = 0; i < 4 * PAGES; i++) {
+		__u64 pfn = palloc_pfn(p + i * palloc_page_size);
+
+		for (k = 0; k < ARRAY_SIZE(at) && n < PAGES; k++) {
+			if (!has_flag(pfn + at[k], KPF_BUDDY))
+				continue;
+			n++;
+			write_number(INJECT, pfn + at[k]);
+			if (!expect(!is_poisoned(pfn + at[k])))
+				return;
+		}
+	}
+	expect(n > 0);
+	palloc_free(p, 4 * PAGES);
+}
+
 static void (* const soft_fn)(const void *arg) = soft_offlines;
 static void (* const hard_fn)(const void *arg) = poisons;
 
@@ -230,6 +268,7 @@ static const struct palloc_test tests[] = {
 	{ "MADV_HWPOISON of colored pages", test_used, &hard_fn },
 	{ "soft_offline_page of free pages", test_free, "soft_offline_page" },
 	{ "hard_offline_page of free pages", test_free, "hard_offline_page" },
+	{ "a filter by device, and free pages", test_filter, NULL },
 };
 
 int main(void)

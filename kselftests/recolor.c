@@ -430,6 +430,33 @@ static void test_huge_split(const void *arg)
 	end();
 }
 
+/* Linux v6.12 and later would give the pages of one that is split back. */
+static void runs_zeroes(const void *arg)
+{
+	(void)arg;
+	madvise(mem, PAGES * palloc_page_size, MADV_HUGEPAGE);
+	memset(mem, 0, PAGES * palloc_page_size);
+	expect(are_huge());
+	__atomic_store_n(&shared->ready, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&shared->stop, __ATOMIC_ACQUIRE))
+		usleep(1000);
+}
+
+static void test_huge_zeroes(const void *arg)
+{
+	const char *cg;
+	pid_t pid;
+
+	(void)arg;
+	begin_huge("3-6", &cg);
+	pid = start(NULL, runs_zeroes);
+	expect(palloc_cg_move(cg, pid) == 0);
+	recolor_now(cg, PAGES - PAGES / 4, PAGES - PAGES / 4 + MORE, 0);
+	expect(palloc_pure_pid(pid, mem, PAGES, "3-6"));
+	stop(pid);
+	end();
+}
+
 static void test_huge_kept(const void *arg)
 {
 	const char *cg;
@@ -691,6 +718,7 @@ static const struct palloc_test tests[] = {
 	{ "palloc.recolor: pinned pages", test_pinned, NULL },
 	{ "palloc.recolor: pages shared after fork", test_shared, NULL },
 	{ "palloc.recolor: huge pages are split", test_huge_split, NULL },
+	{ "palloc.recolor: huge pages of zeroes are split", test_huge_zeroes, NULL },
 	{ "palloc.recolor: huge pages are kept", test_huge_kept, NULL },
 	{ "palloc.recolor: pages of a file", test_file, NULL },
 	{ "palloc.recolor: what is not understood", test_cg_invalid, NULL },
