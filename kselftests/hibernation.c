@@ -67,6 +67,8 @@ static void sleeps(const void *arg)
 
 	(void)arg;
 	p = palloc_alloc(PAGES, 0);
+	/* For the image's sake, others are swapped out. */
+	expect(mlock(p, PAGES * palloc_page_size) == 0);
 	for (i = 0; i < PAGES; i++) {
 		*(size_t *)(p + i * palloc_page_size) = i;
 		pfn[i] = palloc_pfn(p + i * palloc_page_size);
