@@ -413,23 +413,6 @@ static void begin_huge(const char *bins, const char **cg)
 	munmap(mem + bytes, p + HUGE_SIZE - mem);
 }
 
-static void test_huge_split(const void *arg)
-{
-	const char *cg;
-	pid_t pid;
-
-	(void)arg;
-	begin_huge("3-6", &cg);
-	pid = start(NULL, runs_huge);
-	expect(palloc_cg_move(cg, pid) == 0);
-	/* A quarter of a huge page's pages are right. */
-	recolor_now(cg, PAGES - PAGES / 4, PAGES - PAGES / 4 + MORE, 0);
-	expect(palloc_pure_pid(pid, mem, PAGES, "3-6"));
-	stop(pid);
-	expect(!shared->kept);
-	end();
-}
-
 /* Linux v6.12 and later would give the pages of one that is split back. */
 static void runs_zeroes(const void *arg)
 {
@@ -442,18 +425,19 @@ static void runs_zeroes(const void *arg)
 		usleep(1000);
 }
 
-static void test_huge_zeroes(const void *arg)
+static void test_huge_split(const void *arg)
 {
 	const char *cg;
 	pid_t pid;
 
-	(void)arg;
 	begin_huge("3-6", &cg);
-	pid = start(NULL, runs_zeroes);
+	pid = start(NULL, arg ? runs_zeroes : runs_huge);
 	expect(palloc_cg_move(cg, pid) == 0);
+	/* A quarter of a huge page's pages are right. */
 	recolor_now(cg, PAGES - PAGES / 4, PAGES - PAGES / 4 + MORE, 0);
 	expect(palloc_pure_pid(pid, mem, PAGES, "3-6"));
 	stop(pid);
+	expect(!shared->kept);
 	end();
 }
 
@@ -718,7 +702,7 @@ static const struct palloc_test tests[] = {
 	{ "palloc.recolor: pinned pages", test_pinned, NULL },
 	{ "palloc.recolor: pages shared after fork", test_shared, NULL },
 	{ "palloc.recolor: huge pages are split", test_huge_split, NULL },
-	{ "palloc.recolor: huge pages of zeroes are split", test_huge_zeroes, NULL },
+	{ "palloc.recolor: huge pages of zeroes are split", test_huge_split, "zeroes" },
 	{ "palloc.recolor: huge pages are kept", test_huge_kept, NULL },
 	{ "palloc.recolor: pages of a file", test_file, NULL },
 	{ "palloc.recolor: what is not understood", test_cg_invalid, NULL },
