@@ -251,7 +251,7 @@ static void test_filter(const void *arg)
 			if (!has_flag(pfn + at[k], KPF_BUDDY))
 				continue;
 			n++;
-			write_number(INJECT, pfn + at[k]);
+			expect(write_number(INJECT, pfn + at[k]) == 0);
 			if (!expect(!is_poisoned(pfn + at[k])))
 				return;
 		}
