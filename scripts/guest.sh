@@ -70,6 +70,9 @@ case $ARCH in
 x86) console=ttyS0 report=ttyS1 words=' reboot=t' ;;
 arm64) console=ttyAMA0 report=ttyS0 words=' memhp_default_state=online_movable' ;;
 esac
+# A host that lends its CPUs to others takes that from whoever runs in the guest; of the
+# lowest priority, and in an RCU reader, that one's turn can come again after half a minute
+words+=' rcupdate.rcu_cpu_stall_timeout=300'
 name=$1 kernel=$2 payload=$top/scripts/guest/$3
 [ -f "$kernel" ] || die "there is no kernel $kernel"
 results=$out/results/$name
