@@ -68,7 +68,9 @@ if [ $# -ne 3 ]; then
 fi
 case $ARCH in
 x86) console=ttyS0 report=ttyS1 words=' reboot=t' ;;
-arm64) console=ttyAMA0 report=ttyS0 words=' memhp_default_state=online_movable' ;;
+# Pages that are taken from memory while it goes online, v6.6 may count as free for ever;
+# so what is in the initramfs is to have its pages before
+arm64) console=ttyAMA0 report=ttyS0 words=' memhp_default_state=online_movable initramfs_async=0' ;;
 esac
 # A host that lends its CPUs to others takes that from whoever runs in the guest; of the
 # lowest priority, and in an RCU reader, that one's turn can come again after half a minute
