@@ -429,14 +429,15 @@ int palloc_policy(int op)
 
 /* Pages */
 
+/* None at the end of memory, where the file ends. */
 static __u64 page_flags(__u64 pfn)
 {
 	static int fd = -1;
-	__u64 flags;
+	__u64 flags = 0;
 
 	if (fd < 0)
 		fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || pread(fd, &flags, sizeof(flags), pfn * sizeof(flags)) != sizeof(flags))
+	if (fd < 0 || pread(fd, &flags, sizeof(flags), pfn * sizeof(flags)) < 0)
 		palloc_bail("cannot read /proc/kpageflags");
 	return flags;
 }
