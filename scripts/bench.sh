@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: GPL-2.0
 # Cost per page of the patched kernel next to stock v6.6, both built alike.
 #

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: GPL-2.0
 # Builds palloc in configurations that the test guest does not have, and fails on a
 # compiler warning (W=1) in the files that the series touches which stock v6.6 does
@@ -103,7 +103,7 @@ verify() {
 	local o wrong=
 	while read -r o; do
 		case $o in
-		*PALLOC*) if [ ! -e mm/palloc.c ]; then continue; fi ;;
+		*PALLOC*) if ! has_palloc .; then continue; fi ;;
 		esac
 		if [ "$goal" = refused ] && [ "$o" = CONFIG_CGROUP_PALLOC=y ]; then o=${o%y}n; fi
 		if [ "${o%=n}" != "$o" ]; then

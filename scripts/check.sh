@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: GPL-2.0
 # What can be checked without building a kernel. Each test_ function is a test; it
 # runs in a scratch folder of its own, as a shell that stops at the first error.
@@ -18,11 +18,15 @@ fi
 apply=$top/scripts/apply.sh
 
 # mini DIR: an unpatched tree that has just the files which the series touches, and what
-# it is recognized by
-mini() {
+# it is recognized by; patched DIR: the same with the series. Both are made once.
+mini() { cp -a "$TREES/mini" "$1"; }
+patched() { cp -a "$TREES/patched" "$1"; }
+make_trees() {
+	mkdir -p "$TREES/mini/mm"
 	(touched_files; printf '%s\n' Makefile Kbuild .gitattributes) | sort -u |
-		copy_files "$PRISTINE" "$1"
-	mkdir -p "$1/mm"
+		copy_files "$PRISTINE" "$TREES/mini"
+	cp -a "$TREES/mini" "$TREES/patched"
+	patch_series "$TREES/patched"
 }
 mini_git() {
 	mini "$1"
@@ -34,12 +38,12 @@ mini_git() {
 	git -C "$1" tag "$base"
 }
 git_am() {
-	series_patches | sed "s|^|$patches/|" | xargs git -C "$1" am -q
+	patch_paths | xargs -r0 git -C "$1" am -q
 }
 # snapshot DIR: names, modes and contents, less .git
 snapshot() {
-	(cd "$1" && find . -path ./.git -prune -o \( -type d -printf '%p %m\n' \) \
-		-o -printf '%p %m ' -exec sha256sum {} \; | sort)
+	(cd "$1" && find . -path ./.git -prune -o -printf '%p %m\n' | sort &&
+		find . -path ./.git -prune -o -type f -exec sha256sum {} + | sort)
 }
 # What a command's exit status has to be
 exits() {
@@ -66,7 +70,7 @@ test_checkpatch() {
 	export ignore top
 	export -f checkpatch
 	# shellcheck disable=SC2016
-	series_patches | sed "s|^|$patches/|" | xargs -n 1 -P "$JOBS" bash -c 'checkpatch "$1"' -
+	patch_paths | xargs -r0 -n 1 -P "$JOBS" bash -c 'checkpatch "$1"' -
 }
 
 test_series_names_every_patch() {
@@ -74,35 +78,30 @@ test_series_names_every_patch() {
 	diff <(series_patches | grep -v "^patches/" | sed 's|.*/||' | sort) \
 		<(cd "$top/$own" && find . -type f -printf '%P\n' | sort)
 	diff <(series_patches | sed 's|.*/||') <(series_patches | sed 's|.*/||' | sort)
-	series_patches | sed "s|^|$patches/|" | xargs ls >/dev/null
+	patch_paths | xargs -r0 ls >/dev/null
 }
 
 # What the series add to the kernel is the same on all bases, up to the files that are
 # there already, and what tells what they are like
 test_new_files_are_the_same() {
-	local b p
+	local b
 	for b in v6.6 "$base"; do
 		use_base "$b"
 		mkdir "$b"
-		series_patches | sed "s|^|$patches/|" >list
 		# shellcheck disable=SC2016
-		xargs awk '/^diff --git/ { f = substr($4, 3) } /^new file mode/ { print "--include=" f }' \
-			<list >new
-		while read -r p; do
-			xargs -a new git -C "$b" apply "$p"
-		done <list
+		patch_paths | xargs -r0 awk '/^diff --git/ { f = substr($4, 3) }
+			/^new file mode/ { print "--include=" f }' >new
+		mapfile -t options <new
+		patch_series "$b" "${options[@]}"
 	done
-	diff -r -x palloc_base.h v6.6 "$base"
+	diff -r -x palloc_base.h -x base.h v6.6 "$base"
 }
 
 test_applies_without_fuzz_and_reverses() {
-	mini tree
-	snapshot tree >before
-	patch_series tree
+	patched tree
 	patch_series tree -R
 	find tree -mindepth 1 -type d -empty ! -path tree/mm -delete
-	snapshot tree >after
-	diff before after
+	diff -r "$TREES/mini" tree
 }
 
 apply_and_reverse() {
@@ -113,9 +112,7 @@ apply_and_reverse() {
 	grep -q 'not applied' out
 	snapshot tree | diff before -
 	exits 0 "$apply" "$@" tree
-	mini patched
-	patch_series patched
-	diff -r -x .git -x .pc tree patched
+	diff -r -x .git -x .pc tree "$TREES/patched"
 	[ -z "$(find tree -name '*.orig' -o -name '*.rej')" ]
 	snapshot tree >applied
 	exits 0 "$apply" "$@" tree
@@ -130,19 +127,34 @@ test_apply_plain_tree_with_patch() {
 	apply_and_reverse --no-quilt
 	[ ! -e tree/.pc ]
 }
+# As if quilt had pushed them: what it has put down of some is the same, and it goes on
+# from there. All are for "make test", and with BASE=..., as quilt takes its time.
 test_apply_plain_tree_with_quilt() {
+	local first=5 last=3
+	command -v quilt >/dev/null || return 77
+	if [ -n "${WHOLE-}" ]; then first=$(series_patches | wc -l) last=-a; fi
 	mini tree
-	apply_and_reverse
 	exits 0 "$apply" tree
+	diff -r -x .pc tree "$TREES/patched"
 	cmp <(series_patches) tree/.pc/applied-patches
-	(cd tree && quilt --quiltrc - pop -a -q)
-	find tree -mindepth 1 -type d -empty ! -path tree/mm -delete
-	snapshot tree | grep -v '^\./\.pc' | diff before -
-	exits 0 "$apply" tree
+	mini own
+	(cd own && QUILT_PATCHES=$patches QUILT_SERIES=$series quilt --quiltrc - push -q "$first")
+	# But for the lists of all patches
+	while read -r p; do diff -r "own/.pc/$p" "tree/.pc/$p"; done <own/.pc/applied-patches
+	for p in .version .quilt_patches .quilt_series; do diff "own/.pc/$p" "tree/.pc/$p"; done
+	(cd tree && quilt --quiltrc - pop -q "$last")
+	if [ $last = -a ]; then
+		find tree -mindepth 1 -type d -empty ! -path tree/mm -delete
+		diff -r -x .pc tree "$TREES/mini"
+		exits 0 "$apply" tree
+	else
+		(cd tree && quilt --quiltrc - push -q -a --fuzz=0)
+	fi
+	diff -r -x .pc tree "$TREES/patched"
 	cmp <(series_patches) tree/.pc/applied-patches
 	# Reversing wants no quilt
 	exits 0 "$apply" --reverse --no-quilt tree
-	snapshot tree | diff before -
+	diff -r tree "$TREES/mini"
 }
 test_apply_git_tree() {
 	mini_git tree
@@ -211,6 +223,252 @@ test_apply_refuses_half_patched_trees() {
 	snapshot tree | diff before -
 }
 
+# A tree of some vendor's: which patches and hunks do not fit, and what is to be read
+test_apply_tells_what_does_not_fit() {
+	mini tree
+	sed -i 's/^SUBLEVEL = .*/SUBLEVEL = 30/; s/^EXTRAVERSION =.*/EXTRAVERSION = -vendor/' tree/Makefile
+	sed -i 's/^\(.*\)kmem_cache_free(mm_cachep\(.*\)/\1vendor_free(mm_cachep\2/; s/unlikely/vendor_likely/' \
+		tree/kernel/fork.c tree/mm/page_alloc.c tree/mm/memory.c
+	rm tree/mm/ksm.c
+	refused 1
+	grep -qE 'of the [0-9]+ patches for .*, [1-9][0-9]* fit' <(tr '[:upper:]' '[:lower:]' <refusal)
+	grep -q '^    mm/ksm.c: No such file' refusal
+	grep -qE '^    mm/(page_alloc|memory)\.c:[0-9]+ \(.*\)$' refusal
+	grep -q '^      see ".*"$' refusal
+	sed -n 's/^      see "\(.*\)"$/\1/p' refusal | while read -r section; do
+		grep -qF "$section: \`\`" "$top/Documentation/porting.rst"
+	done
+}
+
+# checkout DIR: what apply.sh needs of this
+checkout() {
+	mkdir "$1"
+	cp -a "$top"/{scripts,Documentation,series*,patches*,.gitattributes} "$1"
+}
+# What a user's surroundings may have, all at once
+test_apply_in_odd_surroundings() {
+	local odd=$'R&D a|b\\c\'s "o\nne"' run here=$PWD
+	mkdir "$odd" "$odd/home" "$odd/tmp dir" bin other
+	checkout "$odd/checkout"
+	ln -s "$PWD/$odd/checkout/scripts/apply.sh" "bin/apply it"
+	printf '%s\n' '[core]' 'autocrlf = true' 'attributesFile = /dev/zero' '[apply]' 'whitespace = error-all' \
+		'ignorewhitespace = change' >"$odd/home/.gitconfig"
+	echo 'QUILT_PATCHES=nowhere QUILT_PUSH_ARGS=--nonsense' >"$odd/home/.quiltrc"
+	echo 'echo sourced; cd() { :; }; cp() { false; }; set -f; shopt -s nocasematch; alias mv=false' >other/env
+	# The tree, in somebody else's repository, which ignores all
+	git -C "$odd" init -q
+	echo '*' >"$odd/.gitignore"
+	mini "$odd/tree"
+	mini tree
+	snapshot tree >before
+	# As others name it, too: with a dash, relative, by a link
+	mv "$odd/tree" "$odd/-tree"
+	ln -s -- -tree "$odd/link"
+	# shellcheck disable=SC2317
+	surroundings() {
+		env CDPATH=/:"$here" BASH_ENV="$here/other/env" ENV="$here/other/env" 'BASH_FUNC_cd%%=() { :; }' \
+			'BASH_FUNC_cp%%=() { false; }' 'BASH_FUNC_dirname%%=() { echo /; }' SHELLOPTS=noglob:noclobber \
+			IFS=/ POSIXLY_CORRECT=1 GREP_OPTIONS=--invert-match GREP_COLORS=mt=1 TAR_OPTIONS=--nonsense \
+			GIT_DIR="$top/.git" GIT_WORK_TREE=/ GIT_INDEX_FILE=/dev/null GIT_PREFIX=mm/ \
+			GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.autocrlf GIT_CONFIG_VALUE_0=true \
+			QUILT_PATCHES=nowhere QUILT_SERIES=nowhere QUILT_PC=.elsewhere PATCH_GET=1 \
+			VERSION_CONTROL=numbered SIMPLE_BACKUP_SUFFIX=.o LC_ALL=tr_TR.UTF-8 LANGUAGE=tr \
+			PERL5OPT=-Mnonsense TMPDIR="$here/$odd/tmp dir" HOME="$here/$odd/home" "$@"
+	}
+	(
+		umask 077
+		cd "$odd"
+		# shellcheck disable=SC2016
+		for run in 'surroundings -u HOME ../bin/apply\ it --no-quilt ./-tree' \
+			'surroundings ../bin/apply\ it --reverse link' \
+			'surroundings bash checkout/scripts/apply.sh --no-quilt "$PWD/link/"' \
+			'surroundings bash checkout/scripts/apply.sh --reverse ./-tree'; do
+			eval "$run"
+			if [[ $run == *--reverse* ]]; then
+				(cd -- ./-tree && snapshot .) | diff ../before -
+			else
+				diff -r ./-tree "$TREES/patched"
+			fi
+		done
+	) >out 2>&1 || { cat out && false; }
+	cat out
+	grep -q 'Took .* patches out' out
+	[ -z "$(ls -A "$odd/tmp dir")" ]
+	[ "$(cd "$odd" && echo .[!.]* *)" = ".git .gitignore -tree checkout home link tmp dir" ]
+}
+# By git with core.autocrlf, the series and scripts come as they are; not so a kernel
+test_apply_with_autocrlf() {
+	checkout checkout
+	git -C checkout init -q
+	git -C checkout add -A
+	git -C checkout -c core.autocrlf=true checkout-index -a --prefix="$PWD/crlf/"
+	exits 1 grep -rlI $'\r$' crlf
+	mini tree
+	exits 0 crlf/scripts/apply.sh --no-quilt tree
+	diff -r tree "$TREES/patched"
+	rm -rf tree
+	mini tree
+	find tree -type f -exec sed -i 's/$/\r/' {} +
+	refused 1
+	grep -q 'CR LF.*core.autocrlf=false' refusal
+}
+# As root in a user's tree: all stays the user's
+test_apply_keeps_modes_and_owners() {
+	mini tree
+	chmod 640 tree/mm/page_alloc.c
+	if ((EUID == 0)); then chown -R 12345:12346 tree; fi
+	stat -c %u:%g tree >owner
+	snapshot tree >before
+	exits 0 "$apply" tree
+	[ "$(stat -c %a tree/mm/page_alloc.c)" = 640 ]
+	find tree/mm tree/include ! -type d -exec stat -c %u:%g {} + | sort -u | diff owner -
+	exits 0 "$apply" --reverse tree
+	snapshot tree | diff before -
+}
+
+# whole OUT STATUS: the tree is as before or as applied, what was said is true, and
+# nothing is left of it
+whole() {
+	local state=broken
+	snapshot tree >now
+	if cmp -s now before; then state=plain; fi
+	if cmp -s now applied; then state=patched; fi
+	case $state in
+	plain) (($2)) && ! grep -qE '^(Applied|Pushed)' "$1" ;;
+	patched) (($2 == 0 || $2 > 128)) && ! grep -q 'as it was' "$1" ;;
+	broken) false ;;
+	esac || {
+		cat "$1"
+		echo "status $2, tree $state"
+		diff before now | head
+		false
+	}
+	[ -z "$(ls -A tmp)" ] || { ls -A tmp && false; }
+}
+# What signals to all of its processes do to it: at each program that it runs, and at
+# random instants
+test_apply_is_done_or_not_when_interrupted() {
+	local tool n=0 rc took end signal signals=(TERM HUP INT)
+	mini tree
+	snapshot tree >before
+	mkdir tmp bin
+	took=$(date +%s%N)
+	exits 0 "$apply" tree
+	took=$((($(date +%s%N) - took) / 1000000))
+	snapshot tree >applied
+	export TMPDIR=$PWD/tmp
+	for tool in git cp mv perl mkdir find flock rm; do
+		rm -rf bin tree
+		mini tree
+		mkdir bin
+		n=$((n + 1))
+		printf '#!/bin/sh\nkill -%s 0\nexec %s "$@"\n' "${signals[n % 3]}" "$(command -v $tool)" >bin/$tool
+		chmod +x bin/$tool
+		rc=0
+		PATH=$PWD/bin:$PATH env --default-signal=INT setsid -w "$apply" tree >out 2>&1 || rc=$?
+		rm -rf bin
+		whole out $rc
+	done
+	# A program that fails, or can't be killed
+	for tool in rm mv perl; do
+		rm -rf tree
+		mini tree
+		mkdir bin
+		printf '#!/bin/sh\nexit 1\n' >bin/$tool
+		chmod +x bin/$tool
+		rc=0
+		PATH=$PWD/bin:$PATH "$apply" tree >out 2>&1 || rc=$?
+		rm -r bin
+		whole out $rc
+	done
+	end=$((SECONDS + ${STRESS_SECONDS:-6}))
+	while ((SECONDS < end)); do
+		signal=${signals[RANDOM % 3]}
+		rm -rf tree
+		mini tree
+		env --default-signal=INT setsid "$apply" tree >out 2>&1 &
+		rc=0
+		sleep "$(awk -v ms=$((RANDOM % (took + 1))) 'BEGIN { print ms / 1000 }')"
+		kill "-$signal" -- -$! 2>/dev/null || true
+		wait $! || rc=$?
+		whole out $rc
+	done
+}
+# What kill -9 leaves in the middle is taken back by the next run, as long as no other runs
+test_apply_puts_back_after_kill() {
+	mini tree
+	snapshot tree >before
+	mkdir bin
+	# Half of it
+	cat >bin/perl <<-EOF
+		#!/bin/sh
+		[ "\$3" = forward ] || exec $(command -v perl) "\$@"
+		cd .palloc-apply
+		cp list all && head -n 40 all >list
+		$(command -v perl) "\$@"
+		mv all list
+		kill -9 \$PPID
+	EOF
+	chmod +x bin/perl
+	exits 137 env PATH="$PWD/bin:$PATH" "$apply" tree
+	[ -e tree/.palloc-apply/list ]
+	snapshot tree | diff before - >/dev/null && false
+	exits 1 "$apply" --check tree
+	grep -q 'was killed' out
+	(
+		exec 9<tree/.palloc-apply
+		flock 9
+		exits 1 "$apply" tree
+		grep -q 'another apply.sh' out
+	)
+	exits 0 "$apply" --reverse tree
+	grep -q 'not applied' out
+	snapshot tree | diff before -
+}
+# Disks that are full, at every size up to what it takes, and one that can't be written to
+test_apply_on_full_disks() {
+	local rc size where enough=
+	unshare -rm true || return 77
+	for where in tmp tree; do
+		for size in 1 2500 6000 10000 14000 60000; do
+			mkdir tree tmp
+			if [ $where = tmp ]; then cp -a "$TREES/mini/." tree; fi
+			rc=0
+			# shellcheck disable=SC2016
+			unshare -rm bash -c '
+				mount -t tmpfs -o size="$2"k full "$1" || exit
+				if [ "$1" = tree ]; then cp -a "$3/mini/." tree || exit 9; fi
+				TMPDIR=$PWD/tmp "$4" --no-quilt tree
+				rc=$?
+				test -z "$(ls -A tmp)" || exit 7
+				cp -a tree copy
+				exit $rc' - $where $size "$TREES" "$apply" >out 2>&1 || rc=$?
+			echo "$where of $size KiB: $rc"
+			cat out
+			case $rc in
+			# The tree alone was too large
+			9) ;;
+			0)
+				diff -r copy "$TREES/patched"
+				enough+=" $where"
+				;;
+			1)
+				diff -r copy "$TREES/mini"
+				[ -s out ]
+				;;
+			*) false ;;
+			esac
+			rm -rf copy tree tmp
+			if [ $rc = 0 ]; then break; fi
+		done
+	done
+	[ "$enough" = ' tmp tree' ]
+	mini tree
+	# shellcheck disable=SC2016
+	exits 1 unshare -rm bash -c 'mount --bind tree tree && mount -o remount,ro,bind tree && "$1" tree' - "$apply"
+	grep -q 'cannot write to' out
+}
+
 # places: patches in a folder, without where it all is: other releases of a base that
 # moves on have the same lines elsewhere
 places() {
@@ -228,9 +486,7 @@ test_git_am_and_export_round_trip() {
 		diff <(ls "out/patches$own") <(ls "$top/patches$own")
 	fi
 	diff "out/series$own" "$series"
-	mini patched
-	patch_series patched
-	diff -r -x .git tree patched
+	diff -r -x .git tree "$TREES/patched"
 }
 
 test_b4_shazam() {
@@ -246,8 +502,7 @@ test_b4_shazam() {
 }
 
 test_copies_match() {
-	mini tree
-	patch_series tree
+	patched tree
 	sed '/^#/d' "$top/scripts/copies" | while read -r here there; do
 		# Whatever git ignores may lie around here
 		if [ -d "$top/$here" ] && [ -e "$top/.git" ]; then
@@ -286,8 +541,7 @@ kernel_doc() {
 }
 # What can be said of it without Sphinx: no complaints but those that stock has
 test_kernel_doc() {
-	mini tree
-	patch_series tree
+	patched tree
 	touched_files | grep '\.[ch]$' | grep -v '^tools/testing/' >sources
 	kernel_doc "$PRISTINE" <sources >before
 	kernel_doc tree <sources >after
@@ -308,8 +562,7 @@ test_kernel_doc() {
 # The one header for programs, next to whatever C library there is, in either order
 test_header_in_c_and_cxx() {
 	local file compile
-	mini tree
-	patch_series tree
+	patched tree
 	mkdir linux
 	cp tree/include/uapi/linux/palloc.h linux/
 	printf '#include <%s>\n' sys/mman.h sys/prctl.h sys/syscall.h linux/palloc.h linux/palloc.h >last.c
@@ -462,7 +715,8 @@ run_test() {
 
 # The base that this is about, then all others that there is a tree of
 chosen=$base
-ran=0
+ran=0 trees=()
+trap 'rm -rf "${trees[@]}"' EXIT
 for b in $chosen ${bases//$chosen/}; do
 	if [ "$b" = "$chosen" ]; then
 		PRISTINE=$("$top/scripts/tree.sh" pristine)
@@ -474,7 +728,10 @@ for b in $chosen ${bases//$chosen/}; do
 		say "the series for $title is not checked: there is no tree of it here"
 		continue
 	fi
-	export PRISTINE
+	TREES=$(mktemp -d)
+	trees+=("$TREES")
+	export PRISTINE TREES
+	make_trees
 	for t in "${tests[@]}"; do
 		if [ "$b" != "$chosen" ] && [[ $brief != *" $t "* ]]; then continue; fi
 		if [ -z "${WHOLE-}" ] && [ $# = 0 ] && [[ $long == *" $t "* ]]; then

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: GPL-2.0
 # Packages the patched kernel for installing, with the kernel's own bindeb-pkg: the
 # configuration in KCONFIG, or the running kernel's, or the default one, and

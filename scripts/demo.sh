@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: GPL-2.0
 # Boots the patched kernel and shows pages being colored; with "shell", gives a shell
 # there instead.

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: GPL-2.0
 # Configures and builds a kernel: kernel.sh NAME SOURCE FRAGMENT...
 #
@@ -11,6 +11,9 @@
 name=$1 src=$2
 shift 2
 if [ "$src" = patched ]; then src=$BUILD/linux; fi
+for path in "$src" "$out"; do
+	[[ $path =~ ^[]a-zA-Z0-9_./,+@%=~^-]*$ ]] || die "Kbuild can't cope with the path $path: choose another with BUILD=DIR"
+done
 log=$out/log/$name out=$out/$name
 fragments=()
 for f in "$ARCH" "$@"; do fragments+=("$top/configs/$f.config"); done
@@ -28,7 +31,7 @@ verify() {
 	while read -r option want; do
 		if grep -qxF "$want" "$out/.config"; then continue; fi
 		case $want in "#"*) if ! grep -q "^$option=" "$out/.config"; then continue; fi ;; esac
-		if [[ $option == *PALLOC* ]] && [ ! -e "$src/mm/palloc.c" ]; then continue; fi
+		if [[ $option == *PALLOC* ]] && ! has_palloc "$src"; then continue; fi
 		missing+=" $want"
 	done < <(sed -nE 's/^(# )?(CONFIG_[A-Z0-9_]+)[= ].*/\2 &/p' "${fragments[@]}" |
 		awk '{ last[$1] = $0 } END { for (o in last) print last[o] }' | sort)

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: GPL-2.0
 # Builds the patched tree's palloc kselftests, and with them the tool, statically, and
 # installs them into $out/kselftest: kselftest.sh KERNEL, whose headers they use.

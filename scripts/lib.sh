@@ -1,12 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 # What the scripts share; sourced, not run.
+#
+# What well-kept tools do is theirs: "git apply" puts a series onto a folder, repository
+# or not, without fuzz, and stops where a patch does not fit; rsync makes one folder's files
+# another's; quilt is not run, but finds the folder .pc as it makes that. What is left here
+# is which patches there are (series_patches), where they go (touched_files), and what of
+# a series a tree has no place for (misfits).
 
+# Started as "bash x.sh": with what the user's shell has exported, or BASH_ENV brought in
+case $- in *p*) ;; *) exec bash -p "$0" "$@" ;; esac
 set -euo pipefail
 shopt -s inherit_errexit
 export LC_ALL=C
+# What would have the shell, git and others do other things than what stands here
+unset CDPATH GLOBIGNORE BASH_ENV ENV POSIXLY_CORRECT GREP_OPTIONS GREP_COLORS TAR_OPTIONS XZ_OPT \
+	XZ_DEFAULTS RSYNC_RSH RSYNC_CONFIG CPIO_OPTIONS PERL5OPT PERL5LIB MAKEFILES "${!GIT_@}" "${!QUILT_@}"
+# Kbuild's own, and what it takes along
+unset "${!KBUILD_@}" "${!KCONFIG_@}" O V C W M LLVM LLVM_IAS CROSS_COMPILE CC LD HOSTCC CFLAGS \
+	CPPFLAGS LDFLAGS KCFLAGS KCPPFLAGS KAFLAGS HOSTCFLAGS HOSTLDFLAGS LOCALVERSION INSTALL_PATH \
+	INSTALL_MOD_PATH
+# Without one: what the system says
+if [ -z "${HOME-}" ]; then
+	unset HOME
+	export HOME=~
+fi
 
-top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+lib=$(readlink -f "${BASH_SOURCE[0]}")
+top=${lib%/scripts/lib.sh}
 BUILD=$(realpath -m "${BUILD:-$top/build}")
 JOBS=${JOBS:-$(nproc)}
 # Started by make, elapsed times count from make's start
@@ -94,11 +115,14 @@ step() {
 	fi
 }
 
-# The patches of the base's series in order, the files they touch.
+# The patches of the base's series in order, their paths, and the files that they touch.
 series_patches() { sed -e 's/[[:space:]]*#.*//' -e '/^[[:space:]]*$/d' "$series"; }
+patch_paths() {
+	local p
+	while IFS= read -r p; do printf '%s\0' "$patches/$p"; done < <(series_patches)
+}
 touched_files() {
-	series_patches | sed "s|^|$patches/|" | xargs -r -d '\n' \
-		sed -n 's|^diff --git a/\(.*\) b/\1$|\1|p' | sort -u
+	patch_paths | xargs -r0 sed -n 's|^diff --git a/\(.*\) b/\1$|\1|p' | sort -u
 }
 
 # copy_files FROM TO: those of the files listed on stdin that exist in FROM.
@@ -125,25 +149,73 @@ copy_of() {
 	fi
 }
 
-# patch_series DIR [-R]: the whole series, forward or back, no fuzz; on failure
-# the name of the first patch that does not fit and what patch(1) says.
+# git_alone COMMAND: git and what runs it, whatever repository this is in, and whatever the
+# user has configured
+git_alone() {
+	HOME=/dev/null XDG_CONFIG_HOME=/dev/null GIT_DIR=/dev/null GIT_CONFIG_NOSYSTEM=1 \
+		GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1 "$@"
+}
+# apply_to DIR [OPTION]... PATCH...: git apply there
+apply_to() { (cd -- "$1" && git_alone git apply --whitespace=nowarn "${@:2}"); }
+
+# patch_series DIR [-R] [OPTION]...: the whole series, forward or back. What fails leaves
+# some of it.
 patch_series() {
-	local p out list how=-N
-	list=$(series_patches)
-	if [ "${2-}" = -R ]; then
-		how="-R -f"
-		list=$(tac <<<"$list")
-	fi
-	for p in $list; do
-		# shellcheck disable=SC2086
-		if ! out=$(patch -d "$1" -p1 -F0 -E -r - --no-backup-if-mismatch $how \
-			<"$patches/$p" 2>&1); then
-			echo "$p"
-			awk '/ing file / { file = $0; next } /Hunk.* succeeded/ { next } { print file "\n" $0; file = "" }' \
-				<<<"$out" | grep . | sed -n 1,6p
-			return 1
-		fi
-	done
+	local files
+	mapfile -d '' files < <(if [ "${2-}" = -R ]; then patch_paths | tac -s ''; else patch_paths; fi)
+	apply_to "$@" "${files[@]}"
+}
+
+# misfits DIR: which of the series' patches and hunks do not fit DIR, of which all that
+# does fit is patched; and what in porting.rst is about these places.
+misfits() {
+	local p out
+	while IFS= read -r p; do
+		echo "patch $p"
+		if out=$(apply_to "$1" --reject "$patches/$p" 2>&1); then continue; fi
+		sed -nE 's/^error: (.*: (No such file|already exists|wrong type).*)/file \1/p' <<<"$out" | sort -u
+		find "$1" -name '*.rej' -printf 'rej %P\n' -exec sed 's/^/: /' {} \; | sed 's/\.rej$//'
+		find "$1" -name '*.rej' -delete
+	done < <(series_patches) | awk -v title="$title" '
+		function flush(	t, best, hits, name) {
+			if (!hunk) return
+			for (name in section)
+				if (text ~ ("(^|[^a-z_A-Z0-9])" name "($|[^a-z_A-Z0-9])")) hits[section[name]]++
+			for (t in hits) if (best == "" || hits[t] > hits[best]) best = t
+			split(at, part, / @@ ?/)
+			line = part[1]; sub(/^@@ -/, "", line); sub(/,.*/, "", line)
+			say("    " file ":" line (part[2] == "" ? "" : " (" part[2] ")"))
+			if (best != "") say("      see \"" best "\"")
+			hunk = 0
+		}
+		function say(line) {
+			if (!said[nr]++) { bad++; report = report "  " patch "\n" }
+			report = report line "\n"
+		}
+		FNR == NR {
+			if (/^[^ ].*: ``/) {
+				t = $0; sub(/: ``.*/, "", t)
+				n = split($0, part, "``")
+				for (i = 2; i <= n; i += 2) {
+					sub(/\(\)$/, "", part[i])
+					if (part[i] ~ /^[a-zA-Z_0-9]+$/) section[part[i]] = t
+				}
+			}
+			next
+		}
+		!/^:/ || /^: @@ / { flush() }
+		/^patch / { patch = $2; nr++; next }
+		/^file / { say("    " substr($0, 6)); next }
+		/^rej / { file = $2; next }
+		/^: @@ / { hunk = 1; text = at = substr($0, 3); next }
+		hunk { text = text "\n" substr($0, 4) }
+		END {
+			flush()
+			if (!bad) { print "All " nr " patches for " title " fit."; exit }
+			print "Of the " nr " patches for " title ", " nr - bad " fit as they are. Of the others these parts do not:"
+			printf "%s", report
+			print "What each place has to keep: Documentation/porting.rst, \"What is asked of a kernel\"."
+		}' "$top/Documentation/porting.rst" -
 }
 
 # warnings LOG TREE FILES: the compiler's, in files of TREE that are listed in FILES,
@@ -155,27 +227,16 @@ warnings() {
 
 # sync_files FROM TO: makes the files listed on stdin in TO what they are in FROM,
 # present or absent; leaves alone, with their times, those that are so already.
-sync_files() {
-	local f dir
-	while IFS= read -r f; do
-		if [ -e "$1/$f" ]; then
-			if cmp -s "$1/$f" "$2/$f" && [ "$(stat -c %a "$1/$f")" = "$(stat -c %a "$2/$f")" ]; then
-				continue
-			fi
-			mkdir -p "$2/$(dirname "$f")"
-			cp --preserve=mode --remove-destination "$1/$f" "$2/$f"
-		elif [ -e "$2/$f" ]; then
-			rm "$2/$f"
-			dir=$(dirname "$f")
-			(cd "$2" && rmdir -p --ignore-fail-on-non-empty "$dir")
-		fi
-	done
-}
+sync_files() { rsync -p --checksum --delete-missing-args --files-from=- "$1/" "$2/"; }
+
+# Whether the tree in $1 has palloc, wherever its files are, or an older one's
+has_palloc() { [ -e "$1/mm/palloc.h" ] || [ -e "$1/mm/palloc" ] || [ -e "$1/mm/palloc.c" ]; }
 
 # The version of the kernel tree in $1, such as 6.6, 6.6.63 or 6.7-rc1.
 kernel_version() {
 	[ -f "$1/Makefile" ] && [ -f "$1/Kbuild" ] && [ -d "$1/mm" ] || return 1
 	awk -F ' *= *' '
+		{ sub(/\r$/, "") }
 		/^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) *=/ { v[$1] = $2 }
 		/^NAME *=/ { exit }
 		END {

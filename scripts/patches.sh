@@ -1,7 +1,11 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: GPL-2.0
 # Turns the git branch into patches/ and series, and back. With BASE=debian it is
 # series.debian, and patches.debian/ gets only those patches that v6.6's can't stand for.
+#
+# "git format-patch" and "git am" do it. What is left here: headers that are the same for
+# the same commits, wherever and whenever (format); a series' comments, which no commit has
+# (new_series); which patches bases share (stands_for); and that no work is lost.
 #
 #   patches.sh export        branch palloc of BRANCH_DIR to patches/, series, copies
 #   patches.sh export DIR    only patches and series, into DIR
@@ -160,7 +164,7 @@ import_series() {
 			die "branch palloc of $repo has commits that patches/ has not: make patches, or move the branch away"
 		kgit checkout -q -B palloc "$base"
 	fi
-	series_patches | sed "s|^|$patches/|" | xargs -d '\n' git -C "$repo" am -q ||
+	patch_paths | xargs -r0 git -C "$repo" am -q ||
 		{ kgit am --abort && die "git am refused the series"; }
 	say "branch palloc of $repo: $(kgit rev-list --count "$base..palloc") commits on $title"
 }

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: GPL-2.0
 # Runs stress-ng's memory stressors in colored cgroups of a guest, for MINUTES of the
 # guest's time, 30 by default, while the colors of all pages of these cgroups are

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: GPL-2.0
 # Runs stages of the tests, all of them whatever fails, and closes with the sum:
 # test.sh [check] [guest] [debug] [variants] [matrix]

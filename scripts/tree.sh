@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: GPL-2.0
 # Finds an unpatched kernel tree, and makes the patched copy to build from.
 #
@@ -22,7 +22,7 @@ check_pristine() {
 	if [ -e "$1/.config" ] || [ -d "$1/include/config" ]; then
 		die "LINUX: a kernel has been built in $1; a clean tree is needed (make mrproper there)"
 	fi
-	if [ -e "$1/mm/palloc.c" ]; then
+	if has_palloc "$1"; then
 		die "LINUX: $1 has palloc in it already; an unpatched $title is needed (take it out with scripts/apply.sh --reverse, or patch -R)"
 	fi
 }
@@ -103,7 +103,7 @@ pristine() {
 # Only files that the series changes are ever written again, and of those only the
 # ones that come out different, so that what was built from the others stays valid.
 patched() {
-	local from to=$BUILD/linux scratch problem
+	local from to=$BUILD/linux scratch
 	from=$(pristine)
 	mkdir -p "$BUILD"
 	if [ ! -d "$to" ] || [ "$(cat "$BUILD/linux.from" 2>/dev/null)" != "$from" ]; then
@@ -119,7 +119,12 @@ patched() {
 	trap "rm -rf '$scratch'" EXIT
 	touched_files | sort -u - <(cat "$BUILD/linux.files" 2>/dev/null || true) >"$scratch/files"
 	copy_files "$from" "$scratch/new" <"$scratch/files"
-	problem=$(patch_series "$scratch/new") || die "the series does not apply to $from: $problem"
+	if ! patch_series "$scratch/new" 2>/dev/null; then
+		rm -rf "$scratch/new"
+		copy_files "$from" "$scratch/new" <"$scratch/files"
+		misfits "$scratch/new" >&2
+		die "the series does not apply to $from"
+	fi
 	# Before it is true: a run that is stopped here is made good by the next
 	cp "$scratch/files" "$BUILD/linux.files"
 	sync_files "$scratch/new" "$to" <"$scratch/files"

@@ -1,4 +1,4 @@
-#!/usr/bin/env bash
+#!/usr/bin/env -S bash -p
 # SPDX-License-Identifier: GPL-2.0
 # Runs the kernel's own tests of mm and cgroup on stock v6.6 and on the patched kernel,
 # built alike, in the same guest, and compares them, test by test and point by point.
