@@ -73,6 +73,9 @@ test_checkpatch() {
 	patch_paths | xargs -r0 -n 1 -P "$JOBS" bash -c 'checkpatch "$1"' -
 }
 
+# What readers and keepers of the series are asked for; its report is printed
+test_rework() { "$top/scripts/rework.sh"; }
+
 test_series_names_every_patch() {
 	local own=patches${series##*/series}
 	diff <(series_patches | grep -v "^patches/" | sed 's|.*/||' | sort) \
@@ -209,7 +212,7 @@ test_apply_refuses_rejects_and_fuzz() {
 }
 test_apply_refuses_half_patched_trees() {
 	mini tree
-	patch -d tree -p1 -s <"$patches/$(series_patches | head -n 1)"
+	apply_to tree "$patches/$(series_patches | head -n 1)"
 	if (($(series_patches | wc -l) > 1)); then
 		refused 1
 		grep -q 'half patched' refusal
@@ -492,7 +495,7 @@ test_git_am_and_export_round_trip() {
 test_b4_shazam() {
 	command -v b4 || return 77
 	mini_git tree
-	series_patches | sed "s|^|$patches/|" | xargs cat >mbox
+	patch_paths | xargs -r0 cat >mbox
 	id=$(sed -n 's/^Message-Id: <\(.*\)>$/\1/p' "$patches/$(series_patches | head -n 1)")
 	(cd tree && HOME=$PWD/.. b4 --offline-mode shazam -m ../mbox "$id")
 	mini_git am
@@ -697,6 +700,9 @@ brief=' series_names_every_patch applies_without_fuzz_and_reverses '
 # As long as all others together: for "make test", and with BASE=...
 long=' checkpatch '
 
+# Those whose output is worth reading anyway
+printed=' rework '
+
 # run_test BASE TEST; several at a time, hence the verdicts are not in order
 run_test() {
 	local rc=0 scratch verdict name=$1.$2
@@ -710,7 +716,11 @@ run_test() {
 	esac
 	echo $verdict >"$results/$name.verdict"
 	say "$(printf '%-7s %s: %s' $verdict "$1" "${2//_/ }")"
-	if [ $verdict = FAILED ]; then tail -n 15 "$results/$name.log"; fi
+	if [[ $printed == *" $2 "* ]]; then
+		cat "$results/$name.log"
+	elif [ $verdict = FAILED ]; then
+		tail -n 15 "$results/$name.log"
+	fi
 }
 
 # The base that this is about, then all others that there is a tree of
