@@ -3,12 +3,30 @@
 # Runs stages of the tests, all of them whatever fails, and closes with the sum:
 # test.sh [check] [guest] [debug] [variants] [matrix]
 #
-# Kernels are built first, then guests run side by side: to us, each is one thread.
+# To us, each guest is one thread, and so are the compilers. So guests start as soon as their
+# kernel is there, while the next one is built with what they leave of the CPUs; those that
+# take longest first, and the tests of the debug kernel in two guests.
 
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 
 guests=$((JOBS < 4 ? JOBS : 4))
 for stage; do rm -rf "$out/results/$stage"; done
+built=$(mktemp -d)
+# job COMMAND...: in the background, in a group that ends with us
+job() {
+	set -m
+	"$@" &
+	set +m
+}
+# shellcheck disable=SC2317
+finish() {
+	local pid
+	trap '' INT TERM HUP
+	for pid in $(jobs -p); do kill -- "-$pid" 2>/dev/null || true; done
+	rm -rf "$built"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
 
 # What a guest with the debug kernel takes
 debug=(--memory 2G --time-scale 5 --boot-limit 300 --append "page_poison=1 page_owner=on slub_debug=FZPU")
@@ -16,17 +34,46 @@ debug=(--memory 2G --time-scale 5 --boot-limit 300 --append "page_poison=1 page_
 # What shows that every path keeps its color
 paths='fork_exec remote thp page_cache swap ksm migrate recolor'
 
-# boot NAME KERNEL TESTS OPTION...: in the background, as soon as there is room; all
-# tests if there are none. The outcome is in results/NAME.
-boot() {
-	local name=$1 kernel=$2 list=${TESTS:-$3}
+# boot NAME KERNEL TESTS OPTION...: in the queue; all tests if there are none, every second
+# for "odd" and "even". The outcome is in results/NAME.
+queue=()
+boot() { queue+=("$2 $(printf '%q ' "$@")"); }
+# guest NAME KERNEL TESTS OPTION...: boots it
+guest() {
+	local name=$1 kernel=$2 list=$3 half
 	shift 3
-	while (($(jobs -rp | wc -l) >= guests)); do sleep 0.5; done
-	{
-		"$top/scripts/guest.sh" --add "$out/kselftest:kselftest" --set KUNIT=yes \
-			--set "TESTS=${list:+ $list }" "$@" "$name" "$out/$kernel/$image" kselftest ||
-			{ mkdir -p "$out/results/$name" && touch "$out/results/$name/failed"; }
-	} &
+	case $list in
+	odd | even)
+		half=$([ "$list" = odd ] && echo 1 || echo 0)
+		list=$({ if [ -n "${TESTS-}" ]; then tr -s ' ' '\n' <<<"$TESTS"; else sed 's/.*://' "$out/kselftest/kselftest-list.txt"; fi; } |
+			awk -v half="$half" 'NF && ++n % 2 == half' | paste -sd ' ')
+		if [ -z "$list" ]; then return; fi
+		;;
+	*) list=${TESTS:-$list} ;;
+	esac
+	if [ "$(cat "$built/$kernel" 2>/dev/null)" != ok ] ||
+		! "$top/scripts/guest.sh" --add "$out/kselftest:kselftest" --set KUNIT=yes \
+			--set "TESTS=${list:+ $list }" "$@" "$name" "$out/$kernel/$image" kselftest; then
+		mkdir -p "$out/results/$name"
+		touch "$out/results/$name/failed"
+	fi
+}
+# All of the queue, with at most so many jobs at a time, of which the builder is one
+run_queue() {
+	local i
+	while ((${#queue[@]})); do
+		if (($(jobs -rp | wc -l) < guests)); then
+			for i in "${!queue[@]}"; do
+				if [ -e "$built/${queue[i]%% *}" ] || ! kill -0 "$builder" 2>/dev/null; then
+					eval "job guest ${queue[i]#* }"
+					unset "queue[i]"
+					continue 2
+				fi
+			done
+		fi
+		sleep 0.5
+	done
+	wait
 }
 variant() { boot "variants/$1" "${@:2}"; }
 
@@ -126,31 +173,52 @@ needs() {
 	*) die "no such stage: $1" ;;
 	esac
 }
-kernels=$(for stage; do needs "$stage"; done | tr ' ' '\n' | sort -u)
+needed=$(for stage; do needs "$stage"; done)
+# In the order in which they are built
+kernels=
+for kernel in guest debug devices; do
+	if [[ $needed =~ (^|[[:space:]])$kernel($|[[:space:]]) ]]; then kernels+=" $kernel"; fi
+done
 
+# The kernels one by one, those that come first with all tests' programs; once guests run,
+# with what they leave
 build() {
-	local kernel fragments
-	"$top/scripts/tree.sh" patched || return
+	local kernel fragments first=yes nice=()
 	for kernel in $kernels; do
 		fragments=(guest palloc kunit)
 		if [ "$kernel" != guest ]; then fragments+=("$kernel"); fi
-		"$top/scripts/kernel.sh" "$kernel" patched "${fragments[@]}" || return
+		if "${nice[@]}" "$top/scripts/kernel.sh" "$kernel" patched "${fragments[@]}" &&
+			{ [ -z "$first" ] || "$top/scripts/kselftest.sh" "$kernel"; }; then
+			echo ok >"$built/$kernel.new"
+		else
+			echo failed >"$built/$kernel.new"
+		fi
+		mv "$built/$kernel.new" "$built/$kernel"
+		if [ -n "$first" ] && [ "$(cat "$built/$kernel")" = failed ]; then return 1; fi
+		first='' nice=(nice -n 19)
 	done
-	"$top/scripts/kselftest.sh" "$kernel"
 }
 
 if (($# > 1)); then export WHOLE=yes; fi
 if [[ " $* " == *" check "* ]]; then "$top/scripts/check.sh" || true; fi
 # A stage without results has failed
-if [ -n "$kernels" ] && build; then
-	for stage; do
+if [ -n "$kernels" ] && "$top/scripts/tree.sh" patched; then
+	# In this order
+	for stage in debug guest variants matrix; do
+		if [[ " $* " != *" $stage "* ]]; then continue; fi
 		case $stage in
 		guest) boot guest guest '' ;;
-		debug) boot debug debug '' "${debug[@]}" ;;
+		debug)
+			boot debug/1 debug odd "${debug[@]}"
+			# KUnit's tests have run in the other
+			boot debug/2 debug even "${debug[@]}" --set KUNIT=no --append kunit.enable=0
+			;;
 		variants | matrix) "boot_$stage" ;;
 		esac
 	done
-	wait
+	job build
+	builder=$!
+	run_queue
 fi
 
 passed=0 failed=0 skipped=0
