@@ -44,7 +44,7 @@ endif
 
 .PHONY: help deps tree kernel demo test check test-guest test-debug test-variants \
 	test-matrix check-prefixes check-configs stress upstream-tests shell bench bench-more \
-	patches branch deb clean
+	patches branch deb tools clean
 .NOTPARALLEL:
 
 help:
@@ -77,6 +77,7 @@ help:
 	@echo 'For real machines:'
 	@echo '  scripts/apply.sh DIR   apply the series to your own tree, v6.6 or 6.12'
 	@echo '  deb             kernel packages to install, in BUILD/deb'
+	@echo '  tools           the tool palloc, for the machine that this runs on, in BUILD/tools'
 	@echo
 	@echo 'To work on the series:'
 	@echo '  branch          the series as commits on branch palloc, in BRANCH_DIR'
@@ -158,6 +159,9 @@ branch: deps
 
 deb: deps
 	@scripts/deb.sh
+
+tools:
+	@scripts/tools.sh
 
 clean:
 	@scripts/clean.sh

@@ -595,6 +595,64 @@ test_header_in_c_and_cxx() {
 	done
 }
 
+# The tool, for whoever has no kernel's source
+test_tools() {
+	BUILD=$PWD/build LINUX=/nowhere "$top/scripts/tools.sh" >out
+	cat out
+	$(sed -n '/\/palloc$/p' out) --help >help
+	grep -q palloc help
+	grep -q '^To install: ' out
+	eval "$(sed -n 's/^To install: sudo //p' out) DESTDIR=$PWD/root"
+	[ -x root/usr/sbin/palloc ]
+}
+
+# What gets into the guest can be read there, whatever umask its files were made under
+test_guest_files_can_be_read() {
+	command -v cpio >/dev/null && command -v busybox >/dev/null || return 77
+	umask 077
+	mkdir -p bin tests/sub
+	printf '#!/bin/sh\n' | tee tests/program >tests/sub/text
+	chmod +x tests/program
+	# In place of QEMU
+	cat >bin/qemu-system-x86_64 <<-EOF
+		#!/bin/sh
+		while [ "\$1" != -initrd ]; do shift; done
+		cp "\$2" "$PWD/initrd"
+	EOF
+	chmod +x bin/qemu-system-x86_64
+	: >kernel
+	env ARCH=x86 BUILD="$PWD/build" PATH="$PWD/bin:$PATH" "$top/scripts/guest.sh" \
+		--icount --add "$PWD/tests:tests" name kernel kselftest || true
+	cpio -itv --quiet <initrd | tee list
+	grep -q '^-rwxr-xr-x .* tests/program$' list
+	grep -q '^-rw-r--r-- .* tests/sub/text$' list
+	grep -q '^-rwxr-xr-x .* init$' list
+	exits 1 grep -vE '^(.r..r..r|l)' list
+	exits 1 grep -vE '^([^d]|d..x..x..x)' list
+}
+
+# Whatever goes wrong, what runs it finds the sum in the last line
+test_ci_closes_with_the_sum() {
+	local sum='^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
+	mkdir -p ci/.ci ci/scripts
+	cp "$top/.ci/run" ci/.ci
+	printf '#!/bin/sh\nexit 1\n' >ci/scripts/tree.sh
+	chmod +x ci/scripts/tree.sh
+	exits 1 ci/.ci/run
+	[ "$(tail -n 1 out)" = '0 passed, 1 failed, 0 skipped' ]
+	printf '#!/bin/sh\n' >ci/scripts/tree.sh
+	printf 'test:\n\t@false\n' >ci/Makefile
+	exits 2 ci/.ci/run
+	[ "$(tail -n 1 out)" = '0 passed, 1 failed, 0 skipped' ]
+	printf 'test:\n\t@echo 3 passed, 2 failed, 1 skipped; false\n' >ci/Makefile
+	exits 2 ci/.ci/run
+	[ "$(tail -n 1 out)" = '3 passed, 2 failed, 1 skipped' ]
+	[ "$(grep -cE "$sum" out)" = 1 ]
+	printf 'test:\n\t@echo 3 passed, 0 failed, 0 skipped\n' >ci/Makefile
+	exits 0 ci/.ci/run
+	[ "$(tail -n 1 out)" = '3 passed, 0 failed, 0 skipped' ]
+}
+
 test_shellcheck() {
 	shellcheck --version >/dev/null
 	shellcheck -x -P SCRIPTDIR "$top"/scripts/*.sh "$top"/scripts/guest/* "$top/.ci/run"

@@ -11,7 +11,7 @@ for keep in "$top" "${HOME:-/}"; do
 		die "BUILD: $BUILD is not a folder to remove"
 	fi
 done
-for mark in log linux linux.files results branch deb debian; do
+for mark in log linux linux.files results branch deb debian tools; do
 	if [ -e "$BUILD/$mark" ]; then
 		rm -rf "$BUILD"
 		exit

@@ -113,6 +113,8 @@ initramfs() {
 			sed -nE 's|.*\(NEEDED\).*\[(.*)\]|\1|p; s|.*interpreter: .*/(.*)\]|\1|p' | sort -u |
 			xargs -I '{}' "${cross}gcc" '-print-file-name={}' | xargs -r cp -L -t "$root/lib"
 	fi
+	# Not what a umask of 077 made of it: some tests are not root
+	chmod -R u+rwX,go+rX "$root"
 	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$2"
 }
 
