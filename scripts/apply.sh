@@ -167,7 +167,8 @@ for base in $candidates; do
 	copies patched "$scratch/original"
 	copies plain "$scratch/original"
 	if [ -n "$unknown" ]; then
-		:
+		# It is only told what would be
+		if fits=$(patch_series "$scratch/patched" 2>&1); then fits=yes; fi
 	elif problem=$(patch_series "$scratch/patched" 2>&1); then
 		state=plain
 	elif problem+=$(patch_series "$scratch/plain" -R 2>&1); then
@@ -195,7 +196,9 @@ if [ -z "$state" ]; then
 		echo "$first is in the tree already: it seems to be half patched." >&2
 	elif has_palloc "$dir"; then
 		echo "Another palloc patch is in the tree; take it out first (patch -R -p1 < it)." >&2
-	else
+	elif [ "${fits-}" = yes ]; then
+		echo "All $count patches for $title would fit, but nothing of it has been tried." >&2
+	elif [ "$what" != reverse ]; then
 		misfits "$scratch/original" >&2
 	fi
 	exit $status

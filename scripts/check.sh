@@ -121,7 +121,6 @@ apply_and_reverse() {
 	exits 0 "$apply" "$@" tree
 	grep -q 'already applied' out
 	snapshot tree | diff applied -
-	exits 0 "$apply" --check "$@" tree
 	exits 0 "$apply" --reverse "$@" tree
 	snapshot tree | diff before -
 }
@@ -169,14 +168,16 @@ test_apply_git_tree() {
 	[ -z "$(git -C tree status --porcelain)" ]
 }
 
-# The refusals leave the tree as it was
+# refused STATUS [once]: the refusals leave the tree as it was
 refused() {
 	local status=$1
 	snapshot tree >before
 	exits "$status" "$apply" tree
 	cp out refusal
-	exits "$status" "$apply" --check tree
-	exits "$status" "$apply" --reverse tree
+	if (($# == 1)); then
+		exits "$status" "$apply" --check tree
+		exits "$status" "$apply" --reverse tree
+	fi
 	snapshot tree | diff before -
 }
 test_apply_refuses_other_versions() {
@@ -185,7 +186,7 @@ test_apply_refuses_other_versions() {
 	refused 3
 	grep -q 'Linux 6\.7;' refusal
 	sed -i 's/^PATCHLEVEL = .*/PATCHLEVEL = 6/; s/^EXTRAVERSION =.*/EXTRAVERSION = -rc7/' tree/Makefile
-	refused 3
+	refused 3 once
 	rm tree/Makefile
 	refused 3
 	exits 2 "$apply"
@@ -214,7 +215,7 @@ test_apply_refuses_half_patched_trees() {
 	mini tree
 	apply_to tree "$patches/$(series_patches | head -n 1)"
 	if (($(series_patches | wc -l) > 1)); then
-		refused 1
+		refused 1 once
 		grep -q 'half patched' refusal
 	fi
 	rm -rf tree
@@ -233,7 +234,7 @@ test_apply_tells_what_does_not_fit() {
 	sed -i 's/^\(.*\)kmem_cache_free(mm_cachep\(.*\)/\1vendor_free(mm_cachep\2/; s/unlikely/vendor_likely/' \
 		tree/kernel/fork.c tree/mm/page_alloc.c tree/mm/memory.c
 	rm tree/mm/ksm.c
-	refused 1
+	refused 1 once
 	grep -qE 'of the [0-9]+ patches for .*, [1-9][0-9]* fit' <(tr '[:upper:]' '[:lower:]' <refusal)
 	grep -q '^    mm/ksm.c: No such file' refusal
 	grep -qE '^    mm/(page_alloc|memory)\.c:[0-9]+ \(.*\)$' refusal
@@ -312,7 +313,7 @@ test_apply_with_autocrlf() {
 	rm -rf tree
 	mini tree
 	find tree -type f -exec sed -i 's/$/\r/' {} +
-	refused 1
+	refused 1 once
 	grep -q 'CR LF.*core.autocrlf=false' refusal
 }
 # As root in a user's tree: all stays the user's
