@@ -151,10 +151,9 @@ if [ -e "$stage" ]; then
 fi
 
 scratch=$(mktemp -d) || die "cannot make a folder in ${TMPDIR:-/tmp}"
-# copies NAME FROM: of the touched files, in the scratch folder
-copies() {
-	copy_files "$2" "$scratch/$1" <"$scratch/files" || die "cannot copy files to $scratch: see what is left of space there"
-}
+no_space="see what is left of space there"
+# copy NAME: of the touched files as they are
+copy() { cp -a "$scratch/original" "$scratch/$1" || die "cannot copy files to $scratch: $no_space"; }
 
 # The state of the tree tells which of both results counts
 state=
@@ -162,16 +161,16 @@ for base in $candidates; do
 	use_base "$base"
 	[ -s "$series" ] || die "there is no series in $series"
 	remove "$scratch/original" && remove "$scratch/patched" && remove "$scratch/plain"
-	touched_files >"$scratch/files" || die "cannot write to $scratch: see what is left of space there"
-	copies original "$dir"
-	copies patched "$scratch/original"
-	copies plain "$scratch/original"
+	if ! touched_files >"$scratch/files" || ! copy_files "$dir" "$scratch/original" <"$scratch/files"; then
+		die "cannot copy files to $scratch: $no_space"
+	fi
+	copy patched
 	if [ -n "$unknown" ]; then
 		# It is only told what would be
 		if fits=$(patch_series "$scratch/patched" 2>&1); then fits=yes; fi
 	elif problem=$(patch_series "$scratch/patched" 2>&1); then
 		state=plain
-	elif problem+=$(patch_series "$scratch/plain" -R 2>&1); then
+	elif copy plain && problem+=$(patch_series "$scratch/plain" -R 2>&1); then
 		state=patched
 	elif grep -v 'patch failed\|patch does not apply\|already exists in\|No such file' <<<"$problem" >&2; then
 		die "git apply failed for another reason than that it does not fit"
@@ -307,7 +306,7 @@ apply-plain)
 		command -v quilt >/dev/null; then
 		pc=yes
 		remove "$scratch/patched"
-		copies patched "$scratch/original"
+		copy patched
 		quilt_folder "$scratch/patched"
 		message="Pushed $count patches onto Linux $version in $dir, as quilt does."
 	elif [ -e "$dir/.git" ]; then

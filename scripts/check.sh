@@ -336,7 +336,7 @@ whole() {
 	local state=broken
 	snapshot tree >now
 	if cmp -s now before; then state=plain; fi
-	if cmp -s now applied; then state=patched; fi
+	if cmp -s now applied || cmp -s now pushed; then state=patched; fi
 	case $state in
 	plain) (($2)) && ! grep -qE '^(Applied|Pushed)' "$1" ;;
 	patched) (($2 == 0 || $2 > 128)) && ! grep -q 'as it was' "$1" ;;
@@ -352,12 +352,16 @@ whole() {
 # What signals to all of its processes do to it: at each program that it runs, and at
 # random instants
 test_apply_is_done_or_not_when_interrupted() {
-	local tool n=0 rc took end signal signals=(TERM HUP INT)
+	local tool n=0 rc took end signal signals=(TERM HUP INT) options=()
 	mini tree
 	snapshot tree >before
 	mkdir tmp bin
-	took=$(date +%s%N)
 	exits 0 "$apply" tree
+	snapshot tree >pushed
+	rm -rf tree
+	mini tree
+	took=$(date +%s%N)
+	exits 0 "$apply" --no-quilt tree
 	took=$((($(date +%s%N) - took) / 1000000))
 	snapshot tree >applied
 	export TMPDIR=$PWD/tmp
@@ -365,11 +369,12 @@ test_apply_is_done_or_not_when_interrupted() {
 		rm -rf bin tree
 		mini tree
 		mkdir bin
-		n=$((n + 1))
+		n=$((n + 1)) options=(--no-quilt)
+		if ((n % 2)); then options=(); fi
 		printf '#!/bin/sh\nkill -%s 0\nexec %s "$@"\n' "${signals[n % 3]}" "$(command -v $tool)" >bin/$tool
 		chmod +x bin/$tool
 		rc=0
-		PATH=$PWD/bin:$PATH env --default-signal=INT setsid -w "$apply" tree >out 2>&1 || rc=$?
+		PATH=$PWD/bin:$PATH env --default-signal=INT setsid -w "$apply" "${options[@]}" tree >out 2>&1 || rc=$?
 		rm -rf bin
 		whole out $rc
 	done
@@ -381,16 +386,17 @@ test_apply_is_done_or_not_when_interrupted() {
 		printf '#!/bin/sh\nexit 1\n' >bin/$tool
 		chmod +x bin/$tool
 		rc=0
-		PATH=$PWD/bin:$PATH "$apply" tree >out 2>&1 || rc=$?
+		PATH=$PWD/bin:$PATH "$apply" --no-quilt tree >out 2>&1 || rc=$?
 		rm -r bin
 		whole out $rc
 	done
 	end=$((SECONDS + ${STRESS_SECONDS:-6}))
 	while ((SECONDS < end)); do
-		signal=${signals[RANDOM % 3]}
+		signal=${signals[RANDOM % 3]} options=(--no-quilt)
+		if ((RANDOM % 2)); then options=(); fi
 		rm -rf tree
 		mini tree
-		env --default-signal=INT setsid "$apply" tree >out 2>&1 &
+		env --default-signal=INT setsid "$apply" "${options[@]}" tree >out 2>&1 &
 		rc=0
 		sleep "$(awk -v ms=$((RANDOM % (took + 1))) 'BEGIN { print ms / 1000 }')"
 		kill "-$signal" -- -$! 2>/dev/null || true
