@@ -25,11 +25,13 @@ cp "$work/touched" "$work/files"
 # Only what differs is written, and built, again
 sync_files "$pristine" "$src" <"$work/touched"
 
-# The folders with code for this machine
+# The folders with code for this machine; not those in them, which are built with them and,
+# as mm/palloc, may not be there yet
 folders=vmlinux
 if [ -z "${FULL-}" ]; then
 	folders=$(grep -E '\.(c|S|tbl)$' "$work/touched" | grep -vE '^(tools|samples|Documentation|scripts)/' |
-		grep -E '^arch/x86/|^[^a]|^a[^r]' | sed 's|/[^/]*$|/|; s|/syscalls/$|/|' | sort -u)
+		grep -E '^arch/x86/|^[^a]|^a[^r]' | sed 's|/[^/]*$|/|; s|/syscalls/$|/|' | sort -u |
+		awk 'last == "" || index($0, last) != 1 { print; last = $0 }')
 fi
 
 # build NAME FRAGMENT...

@@ -87,15 +87,12 @@ test_series_names_every_patch() {
 # What the series add to the kernel is the same on all bases, up to the files that are
 # there already, and what tells what they are like
 test_new_files_are_the_same() {
-	local b
+	local b new
 	for b in v6.6 "$base"; do
 		use_base "$b"
 		mkdir "$b"
-		# shellcheck disable=SC2016
-		patch_paths | xargs -r0 awk '/^diff --git/ { f = substr($4, 3) }
-			/^new file mode/ { print "--include=" f }' >new
-		mapfile -t options <new
-		patch_series "$b" "${options[@]}"
+		mapfile -t new < <(new_files)
+		patch_series "$b" "${new[@]/#/--include=}"
 	done
 	diff -r -x palloc_base.h -x base.h v6.6 "$base"
 }
@@ -299,6 +296,21 @@ test_apply_in_odd_surroundings() {
 	grep -q 'Took .* patches out' out
 	[ -z "$(ls -A "$odd/tmp dir")" ]
 	[ "$(cd "$odd" && echo .[!.]* *)" = ".git .gitignore -tree checkout home link tmp dir" ]
+}
+test_make_in_odd_surroundings() {
+	local odd='R&D a|b'
+	checkout "$odd"
+	cp "$top/Makefile" "$odd"
+	cd "$odd"
+	odd() { env -u HOME -u BUILD -u BASE CDPATH=/ KBUILD_OUTPUT=/nowhere "$@"; }
+	exits 0 odd make help
+	mkdir -p build/log
+	exits 0 odd make clean
+	[ ! -e build ]
+	[ "$(LINUX=$PRISTINE odd scripts/tree.sh found)" = "$PRISTINE" ]
+	# Kbuild can't live there: the first word is ours
+	exits 1 odd scripts/kernel.sh guest "$PRISTINE" guest
+	grep -q 'choose another with BUILD=' out
 }
 # By git with core.autocrlf, the series and scripts come as they are; not so a kernel
 test_apply_with_autocrlf() {
@@ -557,8 +569,9 @@ test_kernel_doc() {
 	kernel_doc tree <sources >after
 	exits 1 grep -Fvxf before after
 	# To Sphinx, bold text without an end, and a list without items
-	exits 1 grep -rnE --include='*palloc*.[ch]' \
-		'^ \*.*@[a-z_]+\[[a-z0-9]|^ \* (Return|Context): [0-9]+\.$' tree/mm tree/include
+	new_files | grep -E '^(mm|include)/.*\.[ch]$' >new
+	(cd tree && exits 123 xargs -a ../new \
+		grep -nE '^ \*.*@[a-z_]+\[[a-z0-9]|^ \* (Return|Context): [0-9]+\.$')
 	# A title without an empty line above it is part of a paragraph
 	awk 'FNR == 1 { a = b = "" }
 		/^(===+|---+|~~~+)$/ && b ~ /[^-=~]/ && a ~ /[^-=~]/ {

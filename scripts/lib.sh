@@ -125,6 +125,12 @@ touched_files() {
 	patch_paths | xargs -r0 sed -n 's|^diff --git a/\(.*\) b/\1$|\1|p' | sort -u
 }
 
+# Those of them that no base has, which are the same for all
+new_files() {
+	# shellcheck disable=SC2016
+	patch_paths | xargs -r0 awk '/^diff --git/ { f = substr($4, 3) } /^new file mode/ { print f }' | sort -u
+}
+
 # copy_files FROM TO: those of the files listed on stdin that exist in FROM.
 copy_files() {
 	local f to

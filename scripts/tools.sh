@@ -12,22 +12,21 @@ for program in git make cc; do command -v $program >/dev/null || missing+=" ${pr
 
 flags=/usr/include/linux/kernel-page-flags.h
 src=$BUILD/tools
+# Where its makefile is
+folder() { find "$src/tools/mm" -name palloc.mk -printf '%h\n'; }
 build() {
 	local new
 	rm -rf "$src"
 	mkdir -p "$src/include/uapi/linux"
-	# shellcheck disable=SC2016
-	mapfile -t new < <(patch_paths | xargs -r0 awk '
-		/^diff --git/ { f = substr($4, 3) }
-		/^new file mode/ && f ~ /^(tools\/mm|include\/uapi)\// { print "--include=" f }')
-	patch_series "$src" "${new[@]}" || return
+	mapfile -t new < <(new_files | grep -E '^(tools/mm|include/uapi)/')
+	patch_series "$src" "${new[@]/#/--include=}" || return
 	if [ ! -e $flags ]; then
 		echo "there is no $flags: please install linux-libc-dev"
 		return 1
 	fi
 	cp $flags "$src/include/uapi/linux/"
-	make -C "$src/tools/mm" -f palloc.mk CFLAGS='-O2 -g -Wall -Wextra -pthread'
+	make -C "$(folder)" -f palloc.mk CFLAGS='-O2 -g -Wall -Wextra -pthread'
 }
 step "building the tool" "$BUILD/log/tools" build
 find "$src/tools/mm" -type f -perm -u=x -printf '%p\n' | sort
-echo "To install: sudo make -C $src/tools/mm -f palloc.mk sbindir=/usr/sbin install"
+echo "To install: sudo make -C $(folder) -f palloc.mk sbindir=/usr/sbin install"
