@@ -16,6 +16,8 @@ else
 	test=
 fi
 apply=$top/scripts/apply.sh
+# Hooks, signatures and the like are not for the repositories that tests make
+export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
 
 # mini DIR: an unpatched tree that has just the files which the series touches, and what
 # it is recognized by; patched DIR: the same with the series. Both are made once.
@@ -649,6 +651,64 @@ test_guest_files_can_be_read() {
 	grep -q '^-rwxr-xr-x .* init$' list
 	exits 1 grep -vE '^(.r..r..r|l)' list
 	exits 1 grep -vE '^([^d]|d..x..x..x)' list
+}
+
+# test.sh with what it calls replaced: each kernel's guests run, all tests of the debug kernel
+# once, beside the next build; what does not build has failed, and nothing outlives it
+test_tests_are_run() {
+	local pid
+	checkout checkout
+	mkdir -p build/linux
+	cp "$PRISTINE"/{Makefile,Kbuild} build/linux
+	mkdir build/linux/mm
+	printf '#!/bin/sh\n' >checkout/scripts/tree.sh
+	cat >checkout/scripts/kselftest.sh <<-'EOF'
+		#!/bin/sh
+		mkdir -p "$BUILD/kselftest"
+		printf 'palloc:%s\n' a b c d e >"$BUILD/kselftest/kselftest-list.txt"
+	EOF
+	cat >checkout/scripts/kernel.sh <<-'EOF'
+		#!/bin/sh
+		echo "build $1" >>"$BUILD/events"
+		# Until a guest runs beside it
+		if [ "$1" != guest ] && [ "$BESIDE" ]; then until grep -q '^boot guest' "$BUILD/events"; do sleep 0.1; done; fi
+		[ "$1" != "$BROKEN" ]
+	EOF
+	cat >checkout/scripts/guest.sh <<-'EOF'
+		#!/bin/sh
+		while [ "${1#--}" != "$1" ]; do
+			case $2 in TESTS=*) tests=${2#TESTS=} ;; esac
+			shift 2
+		done
+		echo "boot $1$tests" >>"$BUILD/events"
+		[ -z "$HANG" ] || sleep 100
+		mkdir -p "$BUILD/results/$1"
+		echo 2 0 0 >"$BUILD/results/$1/summary"
+	EOF
+	chmod +x checkout/scripts/*.sh
+	# shellcheck disable=SC2317
+	run() { env -u TESTS ARCH=x86 BASE=v6.6 JOBS=2 BUILD="$PWD/build" "$@"; }
+	exits 0 run BESIDE=yes checkout/scripts/test.sh guest debug
+	[ "$(tail -n 1 out)" = '6 passed, 0 failed, 0 skipped' ]
+	printf '%s\n' 'boot debug/1 a c e ' 'boot debug/2 b d ' 'boot guest' 'build debug' 'build guest' |
+		diff - <(sort build/events)
+	exits 1 run BROKEN=debug checkout/scripts/test.sh guest debug
+	[ "$(tail -n 1 out)" = '2 passed, 2 failed, 0 skipped' ]
+	exits 1 run BROKEN=guest checkout/scripts/test.sh guest debug
+	[ "$(tail -n 1 out)" = '0 passed, 3 failed, 0 skipped' ]
+	exits 0 run TESTS=x checkout/scripts/test.sh debug
+	[ "$(tail -n 1 out)" = '2 passed, 0 failed, 0 skipped' ]
+	rm build/events
+	env -u TESTS ARCH=x86 BASE=v6.6 JOBS=2 BUILD="$PWD/build" HANG=yes checkout/scripts/test.sh guest >out 2>&1 &
+	pid=$!
+	until grep -q boot build/events 2>/dev/null; do sleep 0.1; done
+	kill $pid
+	wait $pid || true
+	for _ in {1..100}; do
+		if ! pgrep -f "$PWD/checkout/scripts/guest.sh" >/dev/null; then return; fi
+		sleep 0.1
+	done
+	false
 }
 
 # Whatever goes wrong, what runs it finds the sum in the last line

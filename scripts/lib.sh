@@ -28,6 +28,8 @@ fi
 
 lib=$(readlink -f "${BASH_SOURCE[0]}")
 top=${lib%/scripts/lib.sh}
+# This may be somebody else's, as it is to sudo
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=$top
 BUILD=$(realpath -m "${BUILD:-$top/build}")
 JOBS=${JOBS:-$(nproc)}
 # Started by make, elapsed times count from make's start
