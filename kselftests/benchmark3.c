@@ -4,16 +4,10 @@
  * the process's only color, maps a region with MAP_PALLOC and walks through its
  * cache lines.
  */
-#define _GNU_SOURCE
 #include <ctype.h>
-#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 

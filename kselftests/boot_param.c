@@ -5,10 +5,6 @@
  * is wrong is logged, told in last_cmd_status, and does no harm; and that without
  * them palloc is off. Runs before what changes the map.
  */
-#define _GNU_SOURCE
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/klog.h>
 #include <sys/stat.h>
 
@@ -76,7 +72,6 @@ static void test_map(const void *arg)
 	struct palloc_map map;
 	char text[4096];
 
-	(void)arg;
 	if (changed_since())
 		return;
 	/* What is wrong is no map. What names mean is for map_truth to test. */
@@ -96,7 +91,6 @@ static void test_map(const void *arg)
 
 static void test_enabled(const void *arg)
 {
-	(void)arg;
 	if (changed_since())
 		return;
 	expect(!strcmp(enabled, is_enabled() ? "1\n" : "0\n"));
@@ -118,7 +112,6 @@ static void test_status(const void *arg)
 	bool enabled_bad = *param_enabled && param_enabled[strspn(param_enabled, "01")];
 	char line[2048];
 
-	(void)arg;
 	if (changed_since())
 		return;
 	if (!map_bad && !enabled_bad) {
@@ -141,7 +134,6 @@ static void test_status(const void *arg)
 
 static void test_pages(const void *arg)
 {
-	(void)arg;
 	if (changed_since())
 		return;
 	if (is_enabled() && booted.nbits) {
@@ -180,7 +172,6 @@ static void try_color(void)
 
 int main(void)
 {
-	ksft_print_header();
 	read_first("map", map_text, sizeof(map_text));
 	read_first("enabled", enabled, sizeof(enabled));
 	read_first("last_cmd_status", status, sizeof(status));

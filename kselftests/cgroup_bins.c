@@ -7,17 +7,8 @@
  * and removing the group work on live tasks; and that readers and allocators
  * see either the old or the new list while it is being rewritten.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -25,30 +16,7 @@
 
 static void allocates(const void *arg)
 {
-	struct palloc_set set;
-	void *p = palloc_alloc(PAGES, 0);
-
-	expect(palloc_pure(p, PAGES, arg));
-	palloc_set_parse(&set, arg);
-	expect(palloc_seen(p, PAGES) == palloc_set_count(&set));
-	palloc_free(p, PAGES);
-}
-
-static void allocates_within(const void *arg)
-{
-	void *p = palloc_alloc(PAGES, 0);
-
-	expect(palloc_pure(p, PAGES, arg));
-	palloc_free(p, PAGES);
-}
-
-static void allocates_mixed(const void *arg)
-{
-	void *p = palloc_alloc(PALLOC_MANY, 0);
-
-	(void)arg;
-	expect(palloc_mixed(p, PALLOC_MANY));
-	palloc_free(p, PALLOC_MANY);
+	expect(palloc_given_all(PAGES, 0, arg));
 }
 
 static void test_files(const void *arg)
@@ -56,7 +24,6 @@ static void test_files(const void *arg)
 	const char *cg;
 	char buf[64];
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_cg_read(palloc_cg_root(), "palloc.bins", buf, sizeof(buf)) == -ENOENT);
 	expect(palloc_cg_reads(palloc_cg_root(), "palloc.bins.effective", "0-15\n"));
@@ -64,19 +31,14 @@ static void test_files(const void *arg)
 	expect(palloc_cg_reads(cg, "palloc.bins", "\n"));
 	expect(palloc_cg_reads(cg, "palloc.bins.effective", "0-15\n"));
 	expect(palloc_cg_write(cg, "palloc.bins.effective", "1") < 0);
-	expect(palloc_run_in(cg, allocates_mixed, NULL));
+	expect(palloc_run_in(cg, palloc_allocates, NULL));
 }
 
 struct list_case {
 	const char *text, *reads, *list;
 };
 
-static const struct list_case list_range = { "0-3", "0-3\n", "0-3" };
-static const struct list_case list_newline = { "4-5\n", "4-5\n", "4-5" };
 static const struct list_case list_mixed = { "0,2,5-7", "0,2,5-7\n", "0,2,5-7" };
-static const struct list_case list_one = { "3", "3\n", "3" };
-static const struct list_case list_last = { "15", "15\n", "15" };
-static const struct list_case list_all = { "0-15", "0-15\n", "0-15" };
 static const struct list_case list_order = { "15,0,1", "0-1,15\n", "0-1,15" };
 static const struct list_case list_overlap = { "0-3,2-5", "0-5\n", "0-5" };
 static const struct list_case list_joined = { "1,2,3", "1-3\n", "1-3" };
@@ -84,11 +46,8 @@ static const struct list_case list_joined = { "1,2,3", "1-3\n", "1-3" };
 static void test_list(const void *arg)
 {
 	const struct list_case *c = arg;
-	const char *cg;
+	const char *cg = palloc_setup_cg("list", c->text);
 
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "list");
-	expect(palloc_cg_bins(cg, c->text) == 0);
 	expect(palloc_cg_reads(cg, "palloc.bins", c->reads));
 	expect(palloc_cg_reads(cg, "palloc.bins.effective", c->reads));
 	expect(palloc_run_in(cg, allocates, c->list));
@@ -99,12 +58,9 @@ static void test_list(const void *arg)
 static void test_long_list(const void *arg)
 {
 	char text[2048] = "";
-	const char *cg;
+	const char *cg = palloc_setup_cg("long", NULL);
 	unsigned int i;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "long");
 	for (i = 0; i < 1000; i++) {
 		text[2 * i] = '7';
 		text[2 * i + 1] = i < 999 ? ',' : '\0';
@@ -116,16 +72,12 @@ static void test_long_list(const void *arg)
 
 static void test_clear(const void *arg)
 {
-	const char *cg;
+	const char *cg = palloc_setup_cg("clear", "2");
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "clear");
-	expect(palloc_cg_bins(cg, "2") == 0);
 	expect(palloc_run_in(cg, allocates, "2"));
 	expect(palloc_cg_bins(cg, "\n") == 0);
 	expect(palloc_cg_reads(cg, "palloc.bins", "\n"));
-	expect(palloc_run_in(cg, allocates_mixed, NULL));
+	expect(palloc_run_in(cg, palloc_allocates, NULL));
 }
 
 /* 256 bins (or what the kernel has): a set across several words. */
@@ -135,7 +87,6 @@ static void test_many_bins(const void *arg)
 	char list[64], reads[72];
 	const char *cg;
 
-	(void)arg;
 	palloc_setup_mask(((1ULL << palloc_max_bits) - 1) << 12);
 	cg = palloc_cg_new(NULL, "many");
 	snprintf(list, sizeof(list), "0,%u,%u-%u", bins / 2 - 1, bins - 3, bins - 1);
@@ -202,28 +153,23 @@ static void test_one_bin(const void *arg)
 {
 	const char *cg;
 
-	(void)arg;
 	palloc_setup_mask(0);
 	cg = palloc_cg_new(NULL, "onebin");
 	expect(palloc_cg_bins(cg, "1") == -ERANGE);
 	expect(palloc_cg_bins(cg, "0") == 0);
 	expect(palloc_cg_reads(cg, "palloc.bins", "0\n"));
 	palloc_map_mask(&palloc_map, 0xf000);
-	expect(palloc_run_in(cg, allocates_mixed, NULL));
+	expect(palloc_run_in(cg, palloc_allocates, NULL));
 }
 
 /* What was configured outlives a map with fewer bins. */
 static void test_fewer_bins(const void *arg)
 {
-	const char *cg;
+	const char *cg = palloc_setup_cg("fewer", "2,9-10");
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "fewer");
-	expect(palloc_cg_bins(cg, "2,9-10") == 0);
 	expect(palloc_puts("palloc_mask", "0x3000") == 0);
 	palloc_map_mask(&palloc_map, 0x3000);
-	expect(palloc_run_in(cg, allocates_within, "0-3"));
+	expect(palloc_run_in(cg, palloc_allocates, "0-3"));
 	expect(palloc_puts("palloc_mask", "0xf000") == 0);
 	palloc_map_mask(&palloc_map, 0xf000);
 	expect(palloc_cg_reads(cg, "palloc.bins", "2,9-10\n"));
@@ -244,13 +190,10 @@ static const struct tree_case tree_only_child = { "\n", "8,10", "8,10\n", "8,10"
 static void test_tree(const void *arg)
 {
 	const struct tree_case *c = arg;
-	const char *parent, *child;
+	const char *parent = palloc_setup_cg("parent", NULL);
+	const char *child = palloc_cg_with(parent, "child", c->child);
 	char asked[64];
 
-	palloc_setup_mask(0xf000);
-	parent = palloc_cg_new(NULL, "parent");
-	child = palloc_cg_new(parent, "child");
-	expect(palloc_cg_bins(child, c->child) == 0);
 	expect(palloc_cg_bins(parent, c->parent) == 0);
 	snprintf(asked, sizeof(asked), "%s%s", c->child, c->child[0] == '\n' ? "" : "\n");
 	expect(palloc_cg_reads(child, "palloc.bins", asked));
@@ -263,12 +206,9 @@ static void test_tree_rewrite(const void *arg)
 {
 	const char *top, *mid, *leaf;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	top = palloc_cg_new(NULL, "top");
+	top = palloc_setup_cg("top", NULL);
 	mid = palloc_cg_new(top, "mid");
-	leaf = palloc_cg_new(mid, "leaf");
-	expect(palloc_cg_bins(leaf, "4-11") == 0);
+	leaf = palloc_cg_with(mid, "leaf", "4-11");
 	expect(palloc_run_in(leaf, allocates, "4-11"));
 	expect(palloc_cg_bins(top, "0-7") == 0);
 	expect(palloc_run_in(leaf, allocates, "4-7"));
@@ -285,34 +225,26 @@ static void test_tree_rewrite(const void *arg)
 /* Asking for nothing of what the parent has is no way out of the parent. */
 static void test_tree_disjoint(const void *arg)
 {
-	const char *parent, *child;
+	const char *parent = palloc_setup_cg("parent", NULL);
+	const char *child = palloc_cg_new(parent, "child");
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	parent = palloc_cg_new(NULL, "parent");
-	child = palloc_cg_new(parent, "child");
 	expect(palloc_cg_bins(parent, "0-3") == 0);
 	if (palloc_cg_bins(child, "8-11") == 0)
 		expect(palloc_cg_reads(child, "palloc.bins", "8-11\n"));
-	expect(palloc_run_in(child, allocates_within, "0-3"));
+	expect(palloc_run_in(child, palloc_allocates, "0-3"));
 }
 
 /* Live tasks */
 
-struct pair {
-	const char *a, *b;
-};
-
-/* Runs in group a, moves itself, and looks at what it was given where. */
+/* Runs in one group, moves itself to another, and looks at what it was given where. */
 static void mover(const void *arg)
 {
-	const struct pair *pair = arg;
 	char *in_a, *in_b, *later;
 
 	in_a = palloc_map_pages(PAGES, 0);
 	palloc_touch(in_a, PAGES / 2);
 	expect(palloc_pure(in_a, PAGES / 2, "0-3"));
-	expect(palloc_cg_move(pair->b, 0) == 0);
+	expect(palloc_cg_move(arg, 0) == 0);
 	in_b = palloc_alloc(PAGES, 0);
 	expect(palloc_pure(in_b, PAGES, "8-11"));
 	/* The same region goes on with the new colors; old pages stay. */
@@ -321,20 +253,7 @@ static void mover(const void *arg)
 	expect(palloc_pure(later, PAGES / 2, "8-11"));
 	expect(palloc_pure(in_a, PAGES / 2, "0-3"));
 	expect(palloc_cg_move(palloc_cg_root(), 0) == 0);
-	allocates_mixed(NULL);
-}
-
-static void test_move(const void *arg)
-{
-	struct pair pair;
-
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	pair.a = palloc_cg_new(NULL, "a");
-	pair.b = palloc_cg_new(NULL, "b");
-	expect(palloc_cg_bins(pair.a, "0-3") == 0);
-	expect(palloc_cg_bins(pair.b, "8-11") == 0);
-	expect(palloc_run_in(pair.a, mover, &pair));
+	palloc_allocates(NULL);
 }
 
 static void rewriter(const void *arg)
@@ -348,17 +267,13 @@ static void rewriter(const void *arg)
 	p = palloc_alloc(PAGES, 0);
 	expect(palloc_pure(p, PAGES, "9"));
 	expect(palloc_cg_bins(cg, "\n") == 0);
-	allocates_mixed(NULL);
+	palloc_allocates(NULL);
 }
 
 static void test_rewrite(const void *arg)
 {
-	const char *cg;
+	const char *cg = palloc_setup_cg("rewrite", "0-3");
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "rewrite");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
 	expect(palloc_run_in(cg, rewriter, cg));
 }
 
@@ -381,17 +296,13 @@ static void leaver(const void *arg)
 			break;
 	expect(i == n);
 	palloc_free(p, PAGES);
-	allocates_mixed(NULL);
+	palloc_allocates(NULL);
 }
 
 static void test_remove(const void *arg)
 {
-	const char *cg;
+	const char *cg = palloc_setup_cg("remove", "4-5");
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "remove");
-	expect(palloc_cg_bins(cg, "4-5") == 0);
 	expect(palloc_run_in(cg, leaver, cg));
 }
 
@@ -400,7 +311,6 @@ static void test_remove_busy(const void *arg)
 	const char *cg;
 	unsigned int i;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	for (i = 0; i < 20; i++) {
 		cg = palloc_cg_new(NULL, "again");
@@ -411,79 +321,41 @@ static void test_remove_busy(const void *arg)
 	}
 }
 
-static void *thread_touches(void *arg)
-{
-	palloc_touch(arg, PAGES);
-	return NULL;
-}
-
 static void threads(const void *arg)
 {
-	pthread_t thread[4];
-	unsigned int i;
-	char *p;
+	void *p = palloc_map_pages(4 * PAGES, 0);
 
-	p = palloc_map_pages(4 * PAGES, 0);
-	for (i = 0; i < 4; i++)
-		if (!expect(!pthread_create(&thread[i], NULL, thread_touches,
-					    p + i * PAGES * palloc_page_size)))
-			return;
-	for (i = 0; i < 4; i++)
-		pthread_join(thread[i], NULL);
+	expect(palloc_touch_by_threads(4, p, PAGES, PAGES));
 	expect(palloc_pure(p, 4 * PAGES, arg));
-}
-
-static void test_threads(const void *arg)
-{
-	const char *cg;
-
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "threads");
-	expect(palloc_cg_bins(cg, "3,12") == 0);
-	expect(palloc_run_in(cg, threads, "3,12"));
 }
 
 static void test_two_groups(const void *arg)
 {
-	const char *a, *b;
+	const char *a = palloc_setup_cg("a", "0-7");
+	const char *b = palloc_cg_with(NULL, "b", "8-15");
 	pid_t pid[4];
 	unsigned int i;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	a = palloc_cg_new(NULL, "a");
-	b = palloc_cg_new(NULL, "b");
-	expect(palloc_cg_bins(a, "0-7") == 0);
-	expect(palloc_cg_bins(b, "8-15") == 0);
 	for (i = 0; i < 4; i++)
 		pid[i] = palloc_spawn(i & 1 ? b : a, threads, i & 1 ? "8-15" : "0-7");
-	for (i = 0; i < 4; i++)
-		expect(palloc_reap(pid[i]));
+	palloc_reap_all(pid, 4);
 }
 
 /* Taking the controller away from the group's parent lifts the restriction. */
 static void controller_goes(const void *arg)
 {
 	const char *parent = arg;
-	void *p;
 
-	p = palloc_alloc(PAGES, 0);
-	expect(palloc_pure(p, PAGES, "6"));
-	palloc_free(p, PAGES);
+	expect(palloc_given(PAGES, 0, "6"));
 	expect(palloc_cg_write(parent, "cgroup.subtree_control", "-palloc") == 0);
-	allocates_mixed(NULL);
+	palloc_allocates(NULL);
 }
 
 static void test_controller_goes(const void *arg)
 {
-	const char *parent, *cg;
+	const char *parent = palloc_setup_cg("parent", NULL);
+	const char *cg = palloc_cg_with(parent, "group", "6");
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	parent = palloc_cg_new(NULL, "parent");
-	cg = palloc_cg_new(parent, "group");
-	expect(palloc_cg_bins(cg, "6") == 0);
 	expect(palloc_run_in(cg, controller_goes, parent));
 }
 
@@ -542,14 +414,8 @@ static void test_concurrent(const void *arg)
 	unsigned int i;
 	pid_t pid[4];
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	r.cg = palloc_cg_new(NULL, "concurrent");
-	expect(palloc_cg_bins(r.cg, "0-3") == 0);
-	shared = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (!expect(shared != MAP_FAILED))
-		return;
+	r.cg = palloc_setup_cg("concurrent", "0-3");
+	shared = palloc_shared(1);
 	r.shared = shared;
 	pid[0] = palloc_spawn(r.cg, faulter, &shared);
 	pid[1] = palloc_spawn(r.cg, faulter, &shared);
@@ -567,8 +433,7 @@ static void test_concurrent(const void *arg)
 		sched_yield();
 	}
 	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELEASE);
-	for (i = 0; i < 4; i++)
-		expect(palloc_reap(pid[i]));
+	palloc_reap_all(pid, 4);
 	expect(enough(&shared->faults) && enough(&shared->reads));
 	expect(palloc_cg_bins(r.cg, "0-3") == 0);
 	expect(palloc_run_in(r.cg, allocates, "0-3"));
@@ -580,12 +445,12 @@ static void test_concurrent(const void *arg)
 
 static const struct palloc_test tests[] = {
 	{ "files of a new group: unrestricted", test_files, NULL },
-	{ "list: a range", test_list, &list_range },
-	{ "list: with newline", test_list, &list_newline },
+	{ "list: a range", test_list, &(const struct list_case){ "0-3", "0-3\n", "0-3" } },
+	{ "list: with newline", test_list, &(const struct list_case){ "4-5\n", "4-5\n", "4-5" } },
 	{ "list: bins and ranges", test_list, &list_mixed },
-	{ "list: one bin", test_list, &list_one },
-	{ "list: the last bin", test_list, &list_last },
-	{ "list: all bins", test_list, &list_all },
+	{ "list: one bin", test_list, &(const struct list_case){ "3", "3\n", "3" } },
+	{ "list: the last bin", test_list, &(const struct list_case){ "15", "15\n", "15" } },
+	{ "list: all bins", test_list, &(const struct list_case){ "0-15", "0-15\n", "0-15" } },
 	{ "list: any order", test_list, &list_order },
 	{ "list: overlapping ranges", test_list, &list_overlap },
 	{ "list: neighbours are joined", test_list, &list_joined },
@@ -616,19 +481,15 @@ static const struct palloc_test tests[] = {
 	{ "tree: parent unrestricted", test_tree, &tree_only_child },
 	{ "tree: parents rewritten", test_tree_rewrite, NULL },
 	{ "tree: child disjoint from parent", test_tree_disjoint, NULL },
-	{ "moving a task: next allocation", test_move, NULL },
+	{ "moving a task: next allocation", palloc_test_inside,
+	  PALLOC_INSIDE("0-3", "8-11", mover) },
 	{ "rewriting bins: next allocation", test_rewrite, NULL },
 	{ "removing a group with live pages", test_remove, NULL },
 	{ "creating and removing in a loop", test_remove_busy, NULL },
-	{ "threads faulting at once", test_threads, NULL },
+	{ "threads faulting at once", palloc_test_inside, PALLOC_INSIDE("3,12", NULL, threads) },
 	{ "two groups at once", test_two_groups, NULL },
 	{ "disabling the controller", test_controller_goes, NULL },
 	{ "rewriting while tasks fault and read", test_concurrent, NULL },
 };
 
-int main(void)
-{
-	ksft_print_header();
-	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	palloc_run_tests(tests, ARRAY_SIZE(tests));
-}
+PALLOC_TEST_MAIN(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP)

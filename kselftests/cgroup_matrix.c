@@ -6,21 +6,12 @@
  * it gets; then what the files of all groups read, where that has changed; then
  * what a process that lives in one of the groups is given, with MAP_PALLOC or not.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <grp.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
 #define PAGES	512
-#define NOBODY	65534
 
 enum place {
 	ROOT,
@@ -40,7 +31,7 @@ enum op {
 	SUBTREE,
 	MAKE,		/* the group */
 	REMOVE,
-	DELEGATE,	/* the group to NOBODY */
+	DELEGATE,	/* the group to PALLOC_NOBODY */
 	MOVE,		/* the process into the group */
 	COLORS,		/* of the process's own choice */
 	FALLBACK_MAP,	/* whether the process is strict about these */
@@ -194,7 +185,7 @@ static int delegate(const char *dir)
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		snprintf(name, sizeof(name), "%s/%s", dir, names[i]);
-		if (chown(name, NOBODY, NOBODY))
+		if (chown(name, PALLOC_NOBODY, PALLOC_NOBODY))
 			return -errno;
 	}
 	return 0;
@@ -251,8 +242,7 @@ static int operate_as_user(const struct row *row)
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
-		if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-		    setresuid(NOBODY, NOBODY, NOBODY))
+		if (!palloc_be_nobody())
 			_exit(255);
 		_exit(-operate(row));
 	}
@@ -664,17 +654,12 @@ static void *thread(void *arg)
 {
 	const struct threads *t = arg;
 	char tid[16];
-	void *p;
 
 	snprintf(tid, sizeof(tid), "%ld", syscall(SYS_gettid));
 	expect(palloc_cg_write(t->threaded, "cgroup.threads", tid) == 0);
-	p = palloc_alloc(PAGES, 0);
-	expect(palloc_pure(p, PAGES, "4-5"));
-	palloc_free(p, PAGES);
+	expect(palloc_given(PAGES, 0, "4-5"));
 	expect(palloc_cg_bins(t->domain, "9") == 0);
-	p = palloc_alloc(PAGES, 0);
-	expect(palloc_pure(p, PAGES, "9"));
-	palloc_free(p, PAGES);
+	expect(palloc_given(PAGES, 0, "9"));
 	/* A thread alone can't leave the group that has the colors. */
 	expect(palloc_cg_write(palloc_cg_root(), "cgroup.threads", tid) == -EOPNOTSUPP);
 	return NULL;
@@ -697,9 +682,7 @@ static void test_threads(const void *arg)
 	struct threads t;
 	char text[64];
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	t.domain = palloc_cg_new(NULL, "domain");
+	t.domain = palloc_setup_cg("domain", NULL);
 	t.threaded = palloc_cg_new(t.domain, "threaded");
 	expect(palloc_cg_write(t.domain, "cgroup.subtree_control", "-palloc") == 0);
 	expect(palloc_cg_write(t.threaded, "cgroup.type", "threaded") == 0);
@@ -716,20 +699,15 @@ static void touches(const void *arg)
 {
 	void *p = palloc_alloc(PAGES, 0);
 
-	(void)arg;
 	palloc_free(p, PAGES);
 }
 
 static void test_watched(const void *arg)
 {
-	const char *top, *leaf;
+	const char *top = palloc_setup_cg("top", NULL);
+	const char *leaf = palloc_cg_with(top, "leaf", "9");
 	int top_fd, leaf_fd;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	top = palloc_cg_new(NULL, "top");
-	leaf = palloc_cg_new(top, "leaf");
-	expect(palloc_cg_bins(leaf, "9") == 0);
 	top_fd = palloc_cg_open_events(top);
 	leaf_fd = palloc_cg_open_events(leaf);
 	expect(palloc_run_in(leaf, touches, NULL));
@@ -751,7 +729,6 @@ static void exhausts(const void *arg)
 	const size_t pages = 2048;
 	void *p;
 
-	(void)arg;
 	expect(palloc_set_color(5) == 0);
 	expect(palloc_policy(PR_PALLOC_FALLBACK) == 0);
 	palloc_steady();
@@ -764,10 +741,8 @@ static void test_exhausted(const void *arg)
 {
 	const char *cg;
 
-	(void)arg;
 	palloc_setup_mask(0xff000);
-	cg = palloc_cg_new(NULL, "exhausted");
-	expect(palloc_cg_bins(cg, "5-8") == 0);
+	cg = palloc_cg_with(NULL, "exhausted", "5-8");
 	expect(palloc_cg_write(cg, "palloc.policy", "strict") == 0);
 	expect(palloc_cg_write(cg, "palloc.confine", "1") == 0);
 	expect(palloc_run_in(cg, exhausts, NULL));
@@ -792,9 +767,4 @@ static const struct palloc_test tests[] = {
 	{ "a fallback is notified", test_watched, NULL },
 };
 
-int main(void)
-{
-	ksft_print_header();
-	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	palloc_run_tests(tests, ARRAY_SIZE(tests));
-}
+PALLOC_TEST_MAIN(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP)

@@ -5,13 +5,7 @@
  * out; in the cgroup of whose memory it is, and in all above, also when it is
  * removed.
  */
-#define _GNU_SOURCE
-#include <errno.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -189,13 +183,9 @@ static void step_counts(struct task *task, const char *cg, size_t pages, bool re
 static void test_exact(const void *arg)
 {
 	struct task task;
-	const char *cg;
+	const char *cg = palloc_setup_cg("exact", "0-3");
 	unsigned int i;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "exact");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
 	start(&task, cg);
 	for (i = 0; i < 4; i++)
 		step_counts(&task, cg, PAGES, false, false);
@@ -214,11 +204,8 @@ static void test_exact(const void *arg)
 static void test_no_colors(const void *arg)
 {
 	struct task task;
-	const char *cg;
+	const char *cg = palloc_setup_cg("none", NULL);
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "none");
 	start(&task, cg);
 	read_stat(cg, &before);
 	expect(before.pages == 0 && before.hits == 0);
@@ -236,9 +223,7 @@ static void test_above(const void *arg)
 	const char *top, *leaf, *other;
 	struct task task;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	top = palloc_cg_new(NULL, "top");
+	top = palloc_setup_cg("top", NULL);
 	leaf = palloc_cg_new(top, "leaf");
 	other = palloc_cg_new(top, "other");
 	expect(palloc_cg_bins(top, "4-7") == 0);
@@ -264,12 +249,9 @@ static void test_removed(const void *arg)
 	struct task task;
 	unsigned int i;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	top = palloc_cg_new(NULL, "top");
+	top = palloc_setup_cg("top", NULL);
 	for (i = 0; i < 3; i++) {
-		leaf = palloc_cg_new(top, "leaf");
-		expect(palloc_cg_bins(leaf, "4-7") == 0);
+		leaf = palloc_cg_with(top, "leaf", "4-7");
 		start(&task, leaf);
 		step_counts(&task, top, PAGES, false, false);
 		finish(&task);
@@ -302,7 +284,6 @@ static void reads(const void *arg)
 
 static void allocates(const void *arg)
 {
-	(void)arg;
 	palloc_free(palloc_alloc(PAGES, 0), PAGES);
 }
 
@@ -314,10 +295,7 @@ static void test_never_less(const void *arg)
 	char name[8];
 	pid_t reader;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	top = palloc_cg_new(NULL, "top");
-	expect(palloc_cg_bins(top, "4-7") == 0);
+	top = palloc_setup_cg("top", "4-7");
 	*stop = 0;
 	reader = palloc_spawn(NULL, reads, top);
 	for (round = 0; round < 8; round++) {
@@ -341,7 +319,6 @@ static void test_never_less(const void *arg)
 /* Pages of all colors, which come and go on the CPU that this is started on. */
 static void churns(const void *arg)
 {
-	(void)arg;
 	while (!__atomic_load_n(stop, __ATOMIC_ACQUIRE)) {
 		allocates(NULL);
 		usleep(10000);
@@ -357,7 +334,6 @@ static void test_lists_of_removed(const void *arg)
 	char bins[16];
 	pid_t other;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	sched_getaffinity(0, sizeof(before_cpus), &before_cpus);
 	CPU_ZERO(&one);
@@ -372,8 +348,7 @@ static void test_lists_of_removed(const void *arg)
 		expect(palloc_run_in(cg, allocates, NULL));
 		expect(palloc_cg_remove(cg) == 0);
 	}
-	cg = palloc_cg_new(NULL, "here");
-	expect(palloc_cg_bins(cg, "12-15") == 0);
+	cg = palloc_cg_with(NULL, "here", "12-15");
 	for (i = 0; i < 30; i++) {
 		sleep(1);
 		expect(palloc_run_in(cg, allocates, NULL));
@@ -396,14 +371,10 @@ static void own_colors(const void *arg)
 
 static void test_region(const void *arg)
 {
-	const char *a, *b;
+	const char *a = palloc_setup_cg("a", "0-3");
+	const char *b = palloc_cg_new(NULL, "b");
 	struct task task;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	a = palloc_cg_new(NULL, "a");
-	b = palloc_cg_new(NULL, "b");
-	expect(palloc_cg_bins(a, "0-3") == 0);
 	start_as(&task, a, own_colors);
 	step_counts(&task, a, PAGES, true, false);
 	expect(hist.n[9] == PAGES);
@@ -424,13 +395,9 @@ static void test_region(const void *arg)
 static void test_fallback(const void *arg)
 {
 	struct task task;
-	const char *cg;
+	const char *cg = palloc_setup_cg("fallback", "9");
 	long events;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "fallback");
-	expect(palloc_cg_bins(cg, "9") == 0);
 	expect(palloc_puts("palloc_mask", "0x3000") == 0);
 	palloc_map_mask(&palloc_map, 0x3000);
 	start(&task, cg);
@@ -444,12 +411,8 @@ static void test_fallback(const void *arg)
 static void test_huge(const void *arg)
 {
 	struct task task;
-	const char *cg;
+	const char *cg = palloc_setup_cg("huge", "0-15");
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "huge");
-	expect(palloc_cg_bins(cg, "0-15") == 0);
 	start(&task, cg);
 	step_counts(&task, cg, 1024, false, true);
 	finish(&task);
@@ -460,10 +423,8 @@ static void test_many_bins(const void *arg)
 	struct task task;
 	const char *cg;
 
-	(void)arg;
 	palloc_setup_mask(((1ULL << palloc_max_bits) - 1) << 12);
-	cg = palloc_cg_new(NULL, "many");
-	expect(palloc_cg_bins(cg, "3-9") == 0);
+	cg = palloc_cg_with(NULL, "many", "3-9");
 	start(&task, cg);
 	step_counts(&task, cg, 70, false, false);
 	finish(&task);
@@ -474,13 +435,9 @@ static void test_at_once(const void *arg)
 {
 	static struct palloc_hist sum;
 	struct task task[4];
-	const char *cg;
+	const char *cg = palloc_setup_cg("once", "0-7");
 	unsigned int i, c, round;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "once");
-	expect(palloc_cg_bins(cg, "0-7") == 0);
 	for (i = 0; i < ARRAY_SIZE(task); i++)
 		start(&task[i], cg);
 	for (round = 0; round < 4; round++) {
@@ -518,11 +475,7 @@ static const struct palloc_test tests[] = {
 
 int main(void)
 {
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	stop = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (stop == MAP_FAILED)
-		palloc_bail("mmap: %s", strerror(errno));
+	stop = palloc_shared(1);
 	palloc_run_tests(tests, ARRAY_SIZE(tests));
 }

@@ -6,13 +6,7 @@
  * another, which is counted; the data lives on, the counters agree, and the area
  * serves the color again afterwards.
  */
-#define _GNU_SOURCE
 #include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -31,21 +25,18 @@ static struct shared {
 
 static long area_number(const char *file)
 {
-	char path[256], text[32];
+	char path[256];
 
 	snprintf(path, sizeof(path), "%s/%s", area, file);
-	if (palloc_file_read(path, text, sizeof(text)) <= 0)
-		return -1;
-	return strtol(text, NULL, 0);
+	return palloc_file_number(path);
 }
 
 static int area_command(const char *file, long pages)
 {
-	char path[256], text[32];
+	char text[32];
 
-	snprintf(path, sizeof(path), "%s/%s", area, file);
 	snprintf(text, sizeof(text), "%ld", pages);
-	return palloc_file_write(path, text, strlen(text));
+	return palloc_dir_puts(area, file, text);
 }
 
 /* A page that somebody holds for a moment is in the way of all. */
@@ -207,8 +198,7 @@ static void test_area(const void *arg)
 	pid_t pid;
 
 	palloc_setup_mask(palloc_max_bits < 8 ? 0xf000 : 0xff000);
-	cg = palloc_cg_new(NULL, "cma");
-	expect(palloc_cg_bins(cg, want->list) == 0);
+	cg = palloc_cg_with(NULL, "cma", want->list);
 	palloc_tidy_memory();
 	pages = area_pages - area_number("used");
 	expect(pages > 0);
@@ -249,15 +239,11 @@ static const struct palloc_test tests[] = {
 
 int main(void)
 {
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_CGROUP);
 	if (!find_area()) {
 		printf("1..0 # SKIP no area in " CMA_DIR " (CONFIG_CMA_DEBUGFS)\n");
 		return KSFT_SKIP;
 	}
-	shared = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		palloc_bail("mmap: %s", strerror(errno));
+	shared = palloc_shared(1);
 	palloc_run_tests(tests, ARRAY_SIZE(tests));
 }

@@ -9,16 +9,8 @@
  * anybody else's: nobody's memory is taken, the page cache stays, the log is
  * silent, and all memory comes back.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -86,12 +78,8 @@ static void begin_with(__u64 with_mask, size_t pages)
 {
 	palloc_setup_mask(with_mask);
 	kills = palloc_vmstat("oom_kill");
-	if (!shared) {
-		shared = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-		if (shared == MAP_FAILED)
-			palloc_bail("mmap: %s", strerror(errno));
-	}
+	if (!shared)
+		shared = palloc_shared(1);
 	shared->pages = pages;
 	shared->stop = 0;
 	shared->rounds = 0;
@@ -120,17 +108,10 @@ static void overfill(int flags)
 	size_t pages = bin_pages + bin_pages / 10;
 	unsigned long long before = palloc_fallbacks(), counted;
 	unsigned long other;
-	unsigned int tries;
 	void *p;
 
 	p = palloc_alloc(pages, flags);
-	/* A page that is just being migrated comes back. */
-	for (tries = 0; tries < 100 && hist.pages != pages; tries++) {
-		if (tries)
-			usleep(10000);
-		memset(&hist, 0, sizeof(hist));
-		palloc_count(0, p, pages, &hist);
-	}
+	palloc_count(0, p, pages, &hist);
 	expect(hist.pages == pages);
 	counted = palloc_fallbacks() - before;
 	other = hist.pages - hist.n[1];
@@ -146,22 +127,13 @@ static void overfill(int flags)
 
 static void overfill_cgroup(const void *arg)
 {
-	(void)arg;
 	overfill(0);
 }
 
 static void overfill_map(const void *arg)
 {
-	(void)arg;
 	expect(palloc_set_color(1) == 0);
 	overfill(MAP_PALLOC);
-}
-
-static void fills_pure(const void *arg)
-{
-	void *p = palloc_alloc(PAGES, 0);
-
-	expect(palloc_pure(p, PAGES, arg));
 }
 
 static void test_cgroup(const void *arg)
@@ -169,17 +141,15 @@ static void test_cgroup(const void *arg)
 	unsigned long long before;
 	const char *cg;
 
-	(void)arg;
 	if (!enough_memory(1))
 		return;
 	begin();
-	cg = palloc_cg_new(NULL, "full");
-	expect(palloc_cg_bins(cg, "1") == 0);
+	cg = palloc_cg_with(NULL, "full", "1");
 	expect(palloc_run_in(cg, overfill_cgroup, NULL));
 	end();
 	/* The color is there again. */
 	before = palloc_fallbacks();
-	expect(palloc_run_in(cg, fills_pure, "1"));
+	expect(palloc_run_in(cg, palloc_allocates, "1"));
 	expect(palloc_fallbacks() == before);
 }
 
@@ -188,7 +158,6 @@ static void test_map_palloc(const void *arg)
 	unsigned long long before;
 	void *p;
 
-	(void)arg;
 	if (!enough_memory(1))
 		return;
 	begin();
@@ -202,34 +171,15 @@ static void test_map_palloc(const void *arg)
 	palloc_free(p, PAGES);
 }
 
-static char *half_region;
-
-static void *touches_half(void *arg)
-{
-	palloc_touch(arg, (bin_pages + bin_pages / 10) / 2);
-	return NULL;
-}
-
 static void two_threads(const void *arg)
 {
 	size_t half = (bin_pages + bin_pages / 10) / 2;
 	unsigned long long before = palloc_fallbacks();
-	unsigned long wrong = 0, checked, counted;
-	unsigned int tries;
-	pthread_t thread;
+	void *p = palloc_map_pages(2 * half, 0);
+	unsigned long wrong, checked, counted;
 
-	(void)arg;
-	half_region = palloc_map_pages(2 * half, 0);
-	if (!expect(!pthread_create(&thread, NULL, touches_half, half_region)))
-		return;
-	touches_half(half_region + half * palloc_page_size);
-	pthread_join(thread, NULL);
-	/* A page that is just being migrated comes back. */
-	for (tries = 0, checked = 0; tries < 100 && checked != 2 * half; tries++) {
-		if (tries)
-			usleep(10000);
-		wrong = palloc_impure(0, half_region, 2 * half, "1", &checked);
-	}
+	expect(palloc_touch_by_threads(2, p, half, half));
+	wrong = palloc_impure(0, p, 2 * half, "1", &checked);
 	counted = palloc_fallbacks() - before;
 	palloc_note("fallback %lu", counted);
 	expect(checked == 2 * half);
@@ -241,12 +191,10 @@ static void test_threads(const void *arg)
 {
 	const char *cg;
 
-	(void)arg;
 	if (!enough_memory(1))
 		return;
 	begin();
-	cg = palloc_cg_new(NULL, "full");
-	expect(palloc_cg_bins(cg, "1") == 0);
+	cg = palloc_cg_with(NULL, "full", "1");
 	expect(palloc_run_in(cg, two_threads, NULL));
 	end();
 }
@@ -272,12 +220,10 @@ static void test_another_left(const void *arg)
 {
 	const char *cg;
 
-	(void)arg;
 	if (!enough_memory(1))
 		return;
 	begin();
-	cg = palloc_cg_new(NULL, "full");
-	expect(palloc_cg_bins(cg, "1") == 0);
+	cg = palloc_cg_with(NULL, "full", "1");
 	expect(palloc_run_in(cg, with_another_left, cg));
 	end();
 }
@@ -288,7 +234,6 @@ static void test_empty_color(const void *arg)
 	unsigned long wrong, checked;
 	void *p;
 
-	(void)arg;
 	begin();
 	palloc_setup_mask(0x1800);
 	expect(palloc_set_color(1) == 0);
@@ -433,8 +378,7 @@ static void starve(struct hungry *h)
 
 	for (i = 0; i < h->tasks; i++)
 		pid[i] = palloc_spawn(NULL, hungry, h);
-	for (i = 0; i < h->tasks; i++)
-		expect(palloc_reap(pid[i]));
+	palloc_reap_all(pid, h->tasks);
 }
 
 static void test_calm(const void *arg)
@@ -450,10 +394,8 @@ static void test_calm(const void *arg)
 	size_t kept;
 	int log;
 
-	if (proof->bits > palloc_max_bits) {
-		palloc_skip("CONFIG_PALLOC_MAX_BITS is too small");
+	if (palloc_skip_if(proof->bits > palloc_max_bits, "CONFIG_PALLOC_MAX_BITS is too small"))
 		return;
-	}
 	/* For the tasks, the bystander and the cache, and to spare. */
 	if ((size_t)palloc_meminfo("MemAvailable") * 1024 / palloc_page_size < all / 2) {
 		palloc_skip("not enough free memory");
@@ -463,10 +405,7 @@ static void test_calm(const void *arg)
 		palloc_skip("no zram");
 		return;
 	}
-	h = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (h == MAP_FAILED)
-		palloc_bail("mmap: %s", strerror(errno));
+	h = palloc_shared(1);
 	h->tasks = sysconf(_SC_NPROCESSORS_ONLN);
 	if (h->tasks > MAX_TASKS)
 		h->tasks = MAX_TASKS;
@@ -520,8 +459,6 @@ static void test_calm(const void *arg)
 static const struct proof fallback_16 = { 4, false };
 static const struct proof fallback_256 = { 8, false };
 static const struct proof fallback_1024 = { 10, false };
-static const struct proof strict_16 = { 4, true };
-static const struct proof strict_256 = { 8, true };
 static const struct proof strict_1024 = { 10, true };
 
 static const struct palloc_test tests[] = {
@@ -531,16 +468,15 @@ static const struct palloc_test tests[] = {
 	{ "another color of the set is used first", test_another_left, NULL },
 	{ "a color that no page has", test_empty_color, NULL },
 	{ "1 of 16 bins, fallback, all else is calm", test_calm, &fallback_16 },
-	{ "1 of 16 bins, strict, all else is calm", test_calm, &strict_16 },
+	{ "1 of 16 bins, strict, all else is calm", test_calm, &(const struct proof){ 4, true } },
 	{ "1 of 256 bins, fallback, all else is calm", test_calm, &fallback_256 },
-	{ "1 of 256 bins, strict, all else is calm", test_calm, &strict_256 },
+	{ "1 of 256 bins, strict, all else is calm", test_calm, &(const struct proof){ 8, true } },
 	{ "1 of 1024 bins, fallback, all else is calm", test_calm, &fallback_1024 },
 	{ "1 of 1024 bins, strict, all else is calm", test_calm, &strict_1024 },
 };
 
 int main(void)
 {
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
 	size_up();
 	palloc_run_tests(tests, ARRAY_SIZE(tests));

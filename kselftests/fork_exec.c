@@ -6,31 +6,14 @@
  * with nothing but the group's colors; threads and CLONE_VM children share one
  * map; a child cloned into a cgroup has that group's colors from its first page.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
 #define PAGES	512
-#define NOBODY	65534
 #define SELF	"/proc/self/exe"
-
-static char *at(void *p, size_t page)
-{
-	return (char *)p + page * palloc_page_size;
-}
 
 static void setup(const char *list)
 {
@@ -41,11 +24,7 @@ static void setup(const char *list)
 
 static bool in_force(const char *list)
 {
-	void *p = palloc_alloc(PAGES, MAP_PALLOC);
-	bool pure = palloc_pure(p, PAGES, list);
-
-	palloc_free(p, PAGES);
-	return pure;
+	return palloc_given(PAGES, MAP_PALLOC, list);
 }
 
 static void has_map(const void *arg)
@@ -55,7 +34,6 @@ static void has_map(const void *arg)
 
 static void test_inherit(const void *arg)
 {
-	(void)arg;
 	setup("5,6");
 	expect(palloc_run_in(NULL, has_map, "5,6"));
 	expect(in_force("5,6"));
@@ -75,21 +53,15 @@ static void has_grandchild_with_map(const void *arg)
 
 static void test_grandchildren(const void *arg)
 {
-	(void)arg;
 	setup("11");
 	expect(palloc_run_in(NULL, has_grandchild_with_map, "11"));
 }
 
 static void test_no_map(const void *arg)
 {
-	void *p;
-
-	(void)arg;
 	setup("11");
 	expect(palloc_set_color_map(NULL, 0) == 0);
-	p = palloc_alloc(PALLOC_MANY, MAP_PALLOC);
-	expect(palloc_mixed(p, PALLOC_MANY));
-	palloc_free(p, PALLOC_MANY);
+	expect(palloc_given(PALLOC_MANY, MAP_PALLOC, NULL));
 }
 
 /* Copies on write */
@@ -116,7 +88,6 @@ static void test_cow_child(const void *arg)
 {
 	struct cow cow = { .list = "5" };
 
-	(void)arg;
 	setup("5");
 	cow.p = palloc_alloc(PAGES, MAP_PALLOC);
 	expect(palloc_run_in(NULL, child_breaks, &cow));
@@ -128,7 +99,6 @@ static void test_cow_child_changed(const void *arg)
 {
 	struct cow cow = { .list = "9", .set = "9" };
 
-	(void)arg;
 	setup("5");
 	cow.p = palloc_alloc(PAGES, MAP_PALLOC);
 	expect(palloc_run_in(NULL, child_breaks, &cow));
@@ -137,37 +107,21 @@ static void test_cow_child_changed(const void *arg)
 	palloc_free(cow.p, PAGES);
 }
 
-static void waits(const void *arg)
-{
-	char c;
-
-	/* Until the other end is closed. */
-	if (read(*(const int *)arg, &c, 1) < 0)
-		_exit(KSFT_FAIL);
-}
-
 /* The child keeps the shared pages while the parent writes. */
 static void test_cow_parent(const void *arg)
 {
 	__u64 shared;
-	int fds[2];
 	pid_t pid;
 	void *p;
 
-	(void)arg;
 	setup("5");
 	p = palloc_alloc(PAGES, MAP_PALLOC);
 	shared = palloc_pfn(p);
-	if (!expect(pipe2(fds, O_CLOEXEC) == 0))
-		return;
-	pid = palloc_spawn(NULL, waits, &fds[0]);
+	pid = palloc_spawn(NULL, palloc_pause, NULL);
 	palloc_touch(p, PAGES);
 	expect(shared && palloc_pfn(p) != shared);
 	expect(palloc_pure(p, PAGES, "5"));
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	close(fds[0]);
-	close(fds[1]);
+	expect(palloc_kill(pid));
 	palloc_free(p, PAGES);
 }
 
@@ -189,14 +143,12 @@ static void test_cow_race(const void *arg)
 	pid_t pid[4];
 	unsigned int i;
 
-	(void)arg;
 	setup("5-6");
 	cow.p = palloc_alloc(PAGES, MAP_PALLOC);
 	for (i = 0; i < 4; i++)
 		pid[i] = palloc_spawn(NULL, writes_again, &cow);
 	writes_again(&cow);
-	for (i = 0; i < 4; i++)
-		expect(palloc_reap(pid[i]));
+	palloc_reap_all(pid, 4);
 	palloc_free(cow.p, PAGES);
 }
 
@@ -215,17 +167,6 @@ static void forks_and_breaks(const void *arg)
 	cow.p = colored;
 	cow.list = "14";
 	expect(palloc_run_in(NULL, child_breaks, &cow));
-}
-
-static void test_cow_cgroup(const void *arg)
-{
-	const char *cg;
-
-	(void)arg;
-	setup(NULL);
-	cg = palloc_cg_new(NULL, "cow");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
-	expect(palloc_run_in(cg, forks_and_breaks, "0-3"));
 }
 
 /* Who of a parent and a child in different groups writes first, and then both. */
@@ -250,7 +191,7 @@ static void child_writes_later(const void *arg)
 	 * The parent has left the rest, which it had made, to this child, which may
 	 * use it as it is, or copy what the kernel still holds.
 	 */
-	expect(palloc_pure(at(two->p, PAGES / 2), PAGES / 2, "0-3,8-11"));
+	expect(palloc_pure(palloc_at(two->p, PAGES / 2), PAGES / 2, "0-3,8-11"));
 }
 
 static void parent_writes_between(const void *arg)
@@ -261,11 +202,11 @@ static void parent_writes_between(const void *arg)
 	char c;
 
 	two.p = palloc_alloc(PAGES, 0);
-	shared = palloc_pfn(at(two.p, PAGES - 1));
+	shared = palloc_pfn(palloc_at(two.p, PAGES - 1));
 	pid = palloc_clone_into(two.cg, child_writes_later, &two);
 	expect(read(two.done[0], &c, 1) == 1);
 	palloc_touch(two.p, PAGES);
-	expect(shared && palloc_pfn(at(two.p, PAGES - 1)) != shared);
+	expect(shared && palloc_pfn(palloc_at(two.p, PAGES - 1)) != shared);
 	expect(palloc_pure(two.p, PAGES, "0-3"));
 	expect(write(two.go[1], "", 1) == 1);
 	expect(palloc_reap(pid));
@@ -274,14 +215,9 @@ static void parent_writes_between(const void *arg)
 static void test_cow_two_groups(const void *arg)
 {
 	struct two two;
-	const char *cg;
+	const char *cg = palloc_setup_cg("parent", "0-3");
 
-	(void)arg;
-	setup(NULL);
-	cg = palloc_cg_new(NULL, "parent");
-	two.cg = palloc_cg_new(NULL, "child");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
-	expect(palloc_cg_bins(two.cg, "8-11") == 0);
+	two.cg = palloc_cg_with(NULL, "child", "8-11");
 	if (!expect(pipe2(two.go, O_CLOEXEC) == 0 && pipe2(two.done, O_CLOEXEC) == 0))
 		return;
 	expect(palloc_run_in(cg, parent_writes_between, &two));
@@ -295,35 +231,17 @@ static void test_cow_two_groups(const void *arg)
 static void moves_and_breaks(const void *arg)
 {
 	void *p = palloc_alloc(PAGES, 0);
-	int fds[2];
-	pid_t pid;
+	pid_t pid = palloc_spawn(NULL, palloc_pause, NULL);
 
-	if (!expect(pipe2(fds, O_CLOEXEC) == 0))
-		return;
-	pid = palloc_spawn(NULL, waits, &fds[0]);
 	expect(palloc_cg_move(arg, 0) == 0);
 	palloc_touch(p, PAGES / 2);
 	expect(palloc_pure(p, PAGES / 2, "8-11"));
-	expect(palloc_pure(at(p, PAGES / 2), PAGES / 2, "0-3"));
+	expect(palloc_pure(palloc_at(p, PAGES / 2), PAGES / 2, "0-3"));
 	expect(palloc_cg_bins(arg, "6") == 0);
-	palloc_touch(at(p, PAGES / 2), PAGES / 2);
+	palloc_touch(palloc_at(p, PAGES / 2), PAGES / 2);
 	expect(palloc_pure(p, PAGES / 2, "8-11"));
-	expect(palloc_pure(at(p, PAGES / 2), PAGES / 2, "6"));
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
-static void test_cow_moved(const void *arg)
-{
-	const char *cg, *other;
-
-	(void)arg;
-	setup(NULL);
-	cg = palloc_cg_new(NULL, "from");
-	other = palloc_cg_new(NULL, "to");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
-	expect(palloc_cg_bins(other, "8-11") == 0);
-	expect(palloc_run_in(cg, moves_and_breaks, other));
+	expect(palloc_pure(palloc_at(p, PAGES / 2), PAGES / 2, "6"));
+	expect(palloc_kill(pid));
 }
 
 /* Pages pinned for I/O stay the parent's, and are copied while it forks. */
@@ -372,15 +290,11 @@ static void pins_and_forks(const void *arg)
 static void test_pinned(const void *arg)
 {
 	struct pinned pinned = { .bins = "0-3" };
-	const char *cg;
+	const char *cg = palloc_setup_cg("pins", "0-3");
 
-	setup(NULL);
-	cg = palloc_cg_new(NULL, "pins");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
 	if (arg) {
 		pinned.bins = "8-11";
-		pinned.into = palloc_cg_new(NULL, "into");
-		expect(palloc_cg_bins(pinned.into, pinned.bins) == 0);
+		pinned.into = palloc_cg_with(NULL, "into", pinned.bins);
 	}
 	expect(palloc_run_in(cg, pins_and_forks, &pinned));
 }
@@ -397,7 +311,7 @@ static void clones_nowhere(const void *arg)
 	pid_t pid;
 
 	expect(palloc_pin_pages(p, PAGES) >= 0);
-	expect(setgroups(0, NULL) == 0 && setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+	expect(palloc_be_nobody());
 	pid = syscall(__NR_clone3, &args, sizeof(args));
 	if (!pid)
 		_exit(0);
@@ -408,10 +322,8 @@ static void test_may_not(const void *arg)
 {
 	const char *cg, *victim;
 
-	(void)arg;
 	palloc_setup_text(PALLOC_MAP_GONE);
-	cg = palloc_cg_new(NULL, "pins");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
+	cg = palloc_cg_with(NULL, "pins", "0-3");
 	victim = palloc_cg_new(NULL, "victim");
 	expect(palloc_cg_bins_gone(victim, "4") == 0);
 	expect(palloc_cg_write(victim, "palloc.policy", "strict") == 0);
@@ -424,7 +336,6 @@ static void test_wipe(const void *arg)
 {
 	struct cow cow = { .list = "5" };
 
-	(void)arg;
 	setup("5");
 	cow.p = palloc_alloc(PAGES, MAP_PALLOC);
 	expect(madvise(cow.p, PAGES * palloc_page_size, MADV_WIPEONFORK) == 0);
@@ -444,7 +355,6 @@ static void clears(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	expect(palloc_set_color_map(NULL, 0) == 0);
 	p = palloc_alloc(PALLOC_MANY, MAP_PALLOC);
 	expect(palloc_mixed(p, PALLOC_MANY));
@@ -452,7 +362,6 @@ static void clears(const void *arg)
 
 static void test_child_changes(const void *arg)
 {
-	(void)arg;
 	setup("5");
 	expect(palloc_run_in(NULL, changes, "8"));
 	expect(in_force("5"));
@@ -462,7 +371,9 @@ static void test_child_changes(const void *arg)
 
 static void waits_then_checks(const void *arg)
 {
-	waits(arg);
+	char c;
+
+	expect(read(*(const int *)arg, &c, 1) == 1);
 	expect(in_force("5"));
 }
 
@@ -471,13 +382,11 @@ static void test_parent_changes(const void *arg)
 	int fds[2];
 	pid_t pid;
 
-	(void)arg;
 	setup("5");
 	if (!expect(pipe2(fds, O_CLOEXEC) == 0))
 		return;
 	pid = palloc_spawn(NULL, waits_then_checks, &fds[0]);
 	expect(palloc_set_color(12) == 0);
-	/* One byte: the child has a copy of the writing end and sees no EOF. */
 	expect(write(fds[1], "x", 1) == 1);
 	expect(palloc_reap(pid));
 	expect(in_force("12"));
@@ -487,7 +396,6 @@ static void test_parent_changes(const void *arg)
 
 static int sets_seven(void *arg)
 {
-	(void)arg;
 	syscall(__NR_set_color, 7);
 	return 0;
 }
@@ -497,7 +405,6 @@ static void test_clone_vm(const void *arg)
 	static __u64 stack[2048];
 	pid_t pid;
 
-	(void)arg;
 	setup("5");
 	pid = clone(sets_seven, stack + ARRAY_SIZE(stack), CLONE_VM | SIGCHLD, NULL);
 	if (!expect(pid > 0))
@@ -525,7 +432,6 @@ static void execs(const void *arg)
 
 static void test_exec_clears(const void *arg)
 {
-	(void)arg;
 	setup("5");
 	expect(palloc_run_in(NULL, execs, NULL));
 	expect(in_force("5"));
@@ -535,7 +441,6 @@ static void fails_exec(const void *arg)
 {
 	char * const argv[] = { "nothing", NULL };
 
-	(void)arg;
 	expect(execv("/nonexistent/nothing", argv) == -1 && errno == ENOENT);
 	/* Found, but not something that can be executed. */
 	expect(execv("/proc/self/maps", argv) == -1);
@@ -544,19 +449,14 @@ static void fails_exec(const void *arg)
 
 static void test_exec_fails(const void *arg)
 {
-	(void)arg;
 	setup("5");
 	expect(palloc_run_in(NULL, fails_exec, NULL));
 }
 
 static void test_exec_cgroup(const void *arg)
 {
-	const char *cg;
+	const char *cg = palloc_setup_cg("exec", "0-3");
 
-	(void)arg;
-	setup(NULL);
-	cg = palloc_cg_new(NULL, "exec");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
 	expect(palloc_run_in(cg, execs, "0-3"));
 	expect(palloc_cg_bins(cg, "13") == 0);
 	expect(palloc_run_in(cg, execs, "13"));
@@ -567,7 +467,6 @@ static void test_vfork(const void *arg)
 	char * const argv[] = { "fork_exec", "cleared", "-", NULL };
 	pid_t pid;
 
-	(void)arg;
 	setup("5");
 	fflush(stdout);
 	pid = vfork();
@@ -631,34 +530,16 @@ static void leaves_heir(const void *arg)
 
 static void test_left(const void *arg)
 {
-	struct heir *heir = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct heir *heir = palloc_shared(1);
 	unsigned int i;
 	const char *cg;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "parent");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
-	heir->cg = palloc_cg_new(NULL, "heir");
-	expect(palloc_cg_bins(heir->cg, "8") == 0);
+	cg = palloc_setup_cg("parent", "0-3");
+	heir->cg = palloc_cg_with(NULL, "heir", "8");
 	expect(palloc_run_in(cg, leaves_heir, heir));
 	for (i = 0; !__atomic_load_n(&heir->state, __ATOMIC_ACQUIRE) && i < 60000; i++)
 		usleep(10000);
 	expect(heir->state == 1);
-}
-
-static void test_vfork_moved(const void *arg)
-{
-	const char *cg, *other;
-
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "parent");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
-	other = palloc_cg_new(NULL, "other");
-	expect(palloc_cg_bins(other, "8") == 0);
-	expect(palloc_run_in(cg, moves_child, other));
 }
 
 /* Whenever a task is moved while it calls exec, it ends up with the colors. */
@@ -669,15 +550,12 @@ static void test_exec_moved(const void *arg)
 	const char *cg;
 	unsigned int i;
 
-	(void)arg;
 	/* What takes time is copying these, into memory that is not yet its. */
 	memset(word, 'x', sizeof(word) - 1);
 	word[1] = '=';
 	for (i = 0; i < ARRAY_SIZE(envp) - 1; i++)
 		envp[i] = word;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "late");
-	expect(palloc_cg_bins(cg, "8-9") == 0);
+	cg = palloc_setup_cg("late", "8-9");
 	for (i = 0; i < 40; i++) {
 		int go[2];
 		pid_t pid;
@@ -707,7 +585,6 @@ static void test_posix_spawn(const void *arg)
 	char * const argv[] = { "fork_exec", "cleared", "-", NULL };
 	pid_t pid;
 
-	(void)arg;
 	setup("5");
 	fflush(stdout);
 	if (expect(posix_spawn(&pid, SELF, NULL, NULL, argv, environ) == 0))
@@ -723,17 +600,6 @@ static void spawns(const void *arg)
 	fflush(stdout);
 	if (expect(posix_spawn(&pid, SELF, NULL, NULL, argv, environ) == 0))
 		expect(palloc_reap(pid));
-}
-
-static void test_spawn_cgroup(const void *arg)
-{
-	const char *cg;
-
-	(void)arg;
-	setup(NULL);
-	cg = palloc_cg_new(NULL, "spawn");
-	expect(palloc_cg_bins(cg, "4,10") == 0);
-	expect(palloc_run_in(cg, spawns, "4,10"));
 }
 
 /* Not a function to return from: what the child does to the stack, the parent sees. */
@@ -784,42 +650,16 @@ static void spawns_into(const void *arg)
 	close(args.cgroup);
 }
 
-static void test_spawn_into(const void *arg)
-{
-	const char *cg, *other;
-
-	(void)arg;
-	setup(NULL);
-	cg = palloc_cg_new(NULL, "parent");
-	other = palloc_cg_new(NULL, "other");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
-	expect(palloc_cg_bins(other, "8-11") == 0);
-	expect(palloc_run_in(cg, spawns_into, other));
-}
-
 /* Threads */
-
-static void *touches(void *arg)
-{
-	palloc_touch(arg, PAGES);
-	return NULL;
-}
 
 static void test_threads(const void *arg)
 {
 	const unsigned int n = 8;
-	pthread_t thread[8];
-	unsigned int i;
 	char *p;
 
-	(void)arg;
 	setup("5,9");
 	p = palloc_map_pages(n * PAGES, MAP_PALLOC);
-	for (i = 0; i < n; i++)
-		if (!expect(!pthread_create(&thread[i], NULL, touches, at(p, i * PAGES))))
-			return;
-	for (i = 0; i < n; i++)
-		pthread_join(thread[i], NULL);
+	expect(palloc_touch_by_threads(n, p, PAGES, PAGES));
 	expect(palloc_pure(p, n * PAGES, "5,9"));
 	expect(palloc_fallbacks() == 0);
 	palloc_free(p, n * PAGES);
@@ -828,18 +668,11 @@ static void test_threads(const void *arg)
 /* All threads in the same pages, so that they race for each fault. */
 static void test_threads_same(const void *arg)
 {
-	pthread_t thread[4];
-	unsigned int i;
 	char *p;
 
-	(void)arg;
 	setup("5,9");
 	p = palloc_map_pages(PAGES, MAP_PALLOC);
-	for (i = 0; i < 4; i++)
-		if (!expect(!pthread_create(&thread[i], NULL, touches, p)))
-			return;
-	for (i = 0; i < 4; i++)
-		pthread_join(thread[i], NULL);
+	expect(palloc_touch_by_threads(4, p, PAGES, 0));
 	expect(palloc_pure(p, PAGES, "5,9"));
 	palloc_free(p, PAGES);
 }
@@ -868,10 +701,9 @@ static void test_threads_fork(const void *arg)
 	pthread_t thread;
 	unsigned int i;
 
-	(void)arg;
 	setup("5");
 	r.p = palloc_map_pages(2 * PAGES, MAP_PALLOC);
-	cow.p = at(r.p, PAGES);
+	cow.p = palloc_at(r.p, PAGES);
 	palloc_touch(cow.p, PAGES);
 	if (!expect(!pthread_create(&thread, NULL, refills, &r)))
 		return;
@@ -916,38 +748,12 @@ static void clones_into(const void *arg)
 	expect(palloc_pure(into.colored, PAGES, "15"));
 }
 
-static void test_clone_into(const void *arg)
-{
-	const char *cg;
-
-	(void)arg;
-	setup(NULL);
-	cg = palloc_cg_new(NULL, "into");
-	expect(palloc_cg_bins(cg, "2-3") == 0);
-	expect(palloc_run_in(NULL, clones_into, cg));
-}
-
-static void test_clone_into_other(const void *arg)
-{
-	const char *from, *cg;
-
-	(void)arg;
-	setup(NULL);
-	from = palloc_cg_new(NULL, "from");
-	cg = palloc_cg_new(NULL, "into");
-	expect(palloc_cg_bins(from, "8-11") == 0);
-	expect(palloc_cg_bins(cg, "2-3") == 0);
-	expect(palloc_run_in(from, clones_into, cg));
-}
-
 static void test_clone_into_exec(const void *arg)
 {
 	const char *cg;
 
-	(void)arg;
 	setup("5");
-	cg = palloc_cg_new(NULL, "into");
-	expect(palloc_cg_bins(cg, "2-3") == 0);
+	cg = palloc_cg_with(NULL, "into", "2-3");
 	expect(palloc_reap(palloc_clone_into(cg, execs, "2-3")));
 }
 
@@ -955,7 +761,6 @@ static void test_clone_into_exec(const void *arg)
 
 static void touches_forever(const void *arg)
 {
-	(void)arg;
 	for (;;)
 		palloc_free(palloc_alloc(PAGES, MAP_PALLOC), PAGES);
 }
@@ -966,7 +771,6 @@ static void test_kill(const void *arg)
 	pid_t pid[4];
 	void *p;
 
-	(void)arg;
 	setup("5");
 	p = palloc_alloc(PAGES, MAP_PALLOC);
 	for (round = 0; round < 15; round++) {
@@ -975,12 +779,8 @@ static void test_kill(const void *arg)
 		usleep(1000 * (1 + round % 7));
 		for (i = 0; i < 4; i++)
 			kill(pid[i], SIGKILL);
-		for (i = 0; i < 4; i++) {
-			int status;
-
-			expect(waitpid(pid[i], &status, 0) == pid[i]);
-			expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-		}
+		for (i = 0; i < 4; i++)
+			expect(palloc_kill(pid[i]));
 		if (!expect(in_force("5")))
 			break;
 	}
@@ -997,9 +797,11 @@ static const struct palloc_test tests[] = {
 	{ "copy on write in a child with another map", test_cow_child_changed, NULL },
 	{ "copy on write in the parent", test_cow_parent, NULL },
 	{ "copy on write in all at once", test_cow_race, NULL },
-	{ "copy on write in a cgroup", test_cow_cgroup, NULL },
+	{ "copy on write in a cgroup", palloc_test_inside,
+	  PALLOC_INSIDE("0-3", NULL, forks_and_breaks) },
 	{ "copy on write, parent and child in two groups", test_cow_two_groups, NULL },
-	{ "copy on write after a move", test_cow_moved, NULL },
+	{ "copy on write after a move", palloc_test_inside,
+	  PALLOC_INSIDE("0-3", "8-11", moves_and_breaks) },
 	{ "pinned pages are copied", test_pinned, NULL },
 	{ "pinned pages are copied, CLONE_INTO_CGROUP", test_pinned, "into" },
 	{ "pinned pages, and a group that may not be joined", test_may_not, NULL },
@@ -1011,17 +813,20 @@ static const struct palloc_test tests[] = {
 	{ "an exec that fails does not", test_exec_fails, NULL },
 	{ "exec in a cgroup: all pages are pure", test_exec_cgroup, NULL },
 	{ "vfork and exec", test_vfork, NULL },
-	{ "vfork, and the child is moved", test_vfork_moved, NULL },
+	{ "vfork, and the child is moved", palloc_test_inside,
+	  PALLOC_INSIDE("0-3", "8", moves_child) },
 	{ "left by who it was made for, and moved", test_left, NULL },
 	{ "moved during exec", test_exec_moved, NULL },
 	{ "posix_spawn", test_posix_spawn, NULL },
-	{ "posix_spawn in a cgroup", test_spawn_cgroup, NULL },
-	{ "CLONE_VM, CLONE_INTO_CGROUP and exec", test_spawn_into, NULL },
+	{ "posix_spawn in a cgroup", palloc_test_inside, PALLOC_INSIDE("4,10", NULL, spawns) },
+	{ "CLONE_VM, CLONE_INTO_CGROUP and exec", palloc_test_inside,
+	  PALLOC_INSIDE("0-3", "8-11", spawns_into) },
 	{ "eight threads faulting", test_threads, NULL },
 	{ "threads racing for the same pages", test_threads_same, NULL },
 	{ "fork while a thread faults", test_threads_fork, NULL },
-	{ "CLONE_INTO_CGROUP", test_clone_into, NULL },
-	{ "CLONE_INTO_CGROUP from another group", test_clone_into_other, NULL },
+	{ "CLONE_INTO_CGROUP", palloc_test_inside, PALLOC_INSIDE(NULL, "2-3", clones_into) },
+	{ "CLONE_INTO_CGROUP from another group", palloc_test_inside,
+	  PALLOC_INSIDE("8-11", "2-3", clones_into) },
 	{ "CLONE_INTO_CGROUP and exec", test_clone_into_exec, NULL },
 	{ "killed while faulting", test_kill, NULL },
 };
@@ -1045,7 +850,7 @@ static int executed(const char *what, const char *list)
 		/* More than what follows: stack, arguments, data, heap. */
 		p = palloc_alloc(PAGES, 0);
 		expect(palloc_pure(p, PAGES, list));
-		expect(palloc_process_pure(list, PAGES + 8));
+		expect(palloc_process_pure(0, list, PAGES + 8));
 	}
 	return palloc_exit_code();
 }
@@ -1054,7 +859,6 @@ int main(int argc, char *argv[])
 {
 	if (argc > 2)
 		return executed(argv[1], argv[2]);
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
 	palloc_run_tests(tests, ARRAY_SIZE(tests));
 }

@@ -12,12 +12,6 @@
  *
  * alone, together in one process, and in several processes at once.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "palloc_util.h"
 
 #define PAGES	512
@@ -33,22 +27,13 @@ struct row {
 static void allocates(const void *arg)
 {
 	const struct row *row = arg;
-	size_t pages = row->given ? PAGES : PALLOC_MANY;
-	void *p;
 
 	if (row->map)
 		expect(palloc_set_colors(row->map) == 0);
-	p = palloc_alloc(pages, row->flags);
-	if (row->given) {
-		struct palloc_set set;
-
-		palloc_set_parse(&set, row->given);
-		expect(palloc_pure(p, pages, row->given));
-		expect(palloc_seen(p, pages) == palloc_set_count(&set));
-	} else {
-		expect(palloc_mixed(p, pages));
-	}
-	palloc_free(p, pages);
+	if (row->given)
+		expect(palloc_given_all(PAGES, row->flags, row->given));
+	else
+		expect(palloc_given(PALLOC_MANY, row->flags, NULL));
 }
 
 static void test_row(const void *arg)
@@ -57,10 +42,8 @@ static void test_row(const void *arg)
 	const char *cg = NULL;
 
 	palloc_setup_mask(0xf000);
-	if (row->bins) {
-		cg = palloc_cg_new(NULL, "row");
-		expect(palloc_cg_bins(cg, row->bins) == 0);
-	}
+	if (row->bins)
+		cg = palloc_cg_with(NULL, "row", row->bins);
 	expect(palloc_run_in(cg, allocates, row));
 	expect(palloc_fallbacks() == 0);
 }
@@ -73,12 +56,9 @@ static void all_in_one(const void *arg)
 {
 	void *plain, *colored;
 
-	(void)arg;
 	plain = palloc_alloc(PAGES, 0);
 	expect(palloc_pure(plain, PAGES, "0-3"));
-	colored = palloc_alloc(PAGES, MAP_PALLOC);
-	expect(palloc_pure(colored, PAGES, "0-3"));
-	palloc_free(colored, PAGES);
+	expect(palloc_given(PAGES, MAP_PALLOC, "0-3"));
 
 	expect(palloc_set_color(9) == 0);
 	colored = palloc_map_pages(PAGES, MAP_PALLOC);
@@ -103,19 +83,7 @@ static void all_in_one(const void *arg)
 	palloc_touch(colored, PAGES);
 	expect(palloc_pure(colored, PAGES, "9"));
 	palloc_free(plain, PAGES);
-	plain = palloc_alloc(PALLOC_MANY, 0);
-	expect(palloc_mixed(plain, PALLOC_MANY));
-}
-
-static void test_all_in_one(const void *arg)
-{
-	const char *cg;
-
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "all");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
-	expect(palloc_run_in(cg, all_in_one, NULL));
+	expect(palloc_given(PALLOC_MANY, 0, NULL));
 }
 
 static void again_and_again(const void *arg)
@@ -143,12 +111,8 @@ static void test_at_once(const void *arg)
 	const char *wide, *narrow;
 	unsigned int i;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	wide = palloc_cg_new(NULL, "wide");
-	narrow = palloc_cg_new(NULL, "narrow");
-	expect(palloc_cg_bins(wide, "0-3") == 0);
-	expect(palloc_cg_bins(narrow, "8") == 0);
+	wide = palloc_setup_cg("wide", "0-3");
+	narrow = palloc_cg_with(NULL, "narrow", "8");
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		const char *cg = NULL;
 
@@ -156,8 +120,7 @@ static void test_at_once(const void *arg)
 			cg = strcmp(rows[i].bins, "8") ? wide : narrow;
 		pid[i] = palloc_spawn(cg, again_and_again, &rows[i]);
 	}
-	for (i = 0; i < ARRAY_SIZE(rows); i++)
-		expect(palloc_reap(pid[i]));
+	palloc_reap_all(pid, ARRAY_SIZE(rows));
 	expect(palloc_fallbacks() == 0);
 }
 
@@ -175,13 +138,9 @@ static const struct palloc_test tests[] = {
 	ROW("cgroup, MAP_PALLOC, no process map: bins", "0-3", NULL, MAP_PALLOC, "0-3"),
 	ROW("cgroup of no bins, no MAP_PALLOC: any", "\n", NULL, 0, NULL),
 	ROW("cgroup of no bins, MAP_PALLOC: process map", "\n", "9", MAP_PALLOC, "9"),
-	{ "all in one process", test_all_in_one, NULL },
+	{ "all in one process", palloc_test_inside,
+	  PALLOC_INSIDE("0-3", NULL, all_in_one) },
 	{ "eight processes at once", test_at_once, NULL },
 };
 
-int main(void)
-{
-	ksft_print_header();
-	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	palloc_run_tests(tests, ARRAY_SIZE(tests));
-}
+PALLOC_TEST_MAIN(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP)

@@ -7,15 +7,7 @@
  *
  * It needs no cgroup: where these are, or the controller is off, makes no difference.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -68,7 +60,6 @@ static void test(const void *arg)
 
 static void arguments(const void *arg)
 {
-	(void)arg;
 	expect(future(2, 0, 0, 0) == EINVAL);
 	expect(future(-1UL, 0, 0, 0) == EINVAL);
 	expect(future(1, 1, 0, 0) == EINVAL);
@@ -87,7 +78,6 @@ static void mmaps(const void *arg)
 {
 	void *old = anon(), *p;
 
-	(void)arg;
 	expect(palloc_set_color(5) == 0);
 	expect(future(1, 0, 0, 0) == 0);
 	p = anon();
@@ -113,7 +103,6 @@ static void heap(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	expect(palloc_set_color(5) == 0);
 	expect(future(1, 0, 0, 0) == 0);
 	/* A part of the first page may be of the old heap. */
@@ -144,7 +133,6 @@ static void thread(const void *arg)
 {
 	pthread_t id;
 
-	(void)arg;
 	expect(palloc_set_color(5) == 0);
 	expect(future(1, 0, 0, 0) == 0);
 	if (expect(!pthread_create(&id, NULL, uses_stack, NULL)))
@@ -158,7 +146,6 @@ static void not_for(const void *arg)
 	char name[] = "/tmp/palloc.XXXXXX";
 	void *p;
 
-	(void)arg;
 	file = mkstemp(name);
 	unlink(name);
 	if (!expect(file >= 0 && memfd >= 0 && zero >= 0) ||
@@ -192,7 +179,6 @@ static void in_child(const void *arg)
 
 static void forks(const void *arg)
 {
-	(void)arg;
 	expect(palloc_set_color(5) == 0);
 	expect(future(1, 0, 0, 0) == 0);
 	expect(palloc_reap(palloc_spawn(NULL, in_child, "5")));
@@ -203,7 +189,6 @@ static void forks(const void *arg)
 
 static void execs(const void *arg)
 {
-	(void)arg;
 	expect(palloc_set_color(5) == 0);
 	expect(future(1, 0, 0, 0) == 0);
 	fflush(stdout);
@@ -221,7 +206,6 @@ static int executed(void)
 
 static void locked(const void *arg)
 {
-	(void)arg;
 	expect(future(1, 0, 0, 0) == 0);
 	expect(!mlockall(MCL_FUTURE));
 	expect(is_region(anon()) && palloc_vm_flag(anon(), "lo"));
@@ -249,7 +233,6 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], EXECUTED))
 		return executed();
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS);
 	palloc_run_tests(tests, ARRAY_SIZE(tests));
 }

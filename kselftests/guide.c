@@ -9,12 +9,6 @@
  * in which the old patch wrote each set_color(), benchmark3's own output and the
  * trace tell the same here.
  */
-#define _GNU_SOURCE
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "palloc_util.h"
 
 #define DEBUGFS		PALLOC_DIR "/"
@@ -130,7 +124,6 @@ int main(void)
 	const char *missing;
 	unsigned int i;
 
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
 	missing = prepare();
 	if (missing) {

@@ -4,13 +4,6 @@
  * the counters agree, the index is sound and colors hold, before and after, and
  * while they are away.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "palloc_util.h"
 
 #define MEMORY		"/sys/devices/system/memory"
@@ -54,31 +47,18 @@ static void start(bool one_map)
 {
 	unsigned int i;
 
-	palloc_setup_mask(0xf000);
-	group = palloc_cg_new(NULL, "hotplug");
-	expect(palloc_cg_bins(group, "4-6") == 0);
+	group = palloc_setup_cg("hotplug", "4-6");
 	*stop = 0;
 	for (i = 0; i < WORKERS; i++)
 		pid[i] = palloc_spawn(i & 1 ? NULL : group, work,
 				      one_map && !(i & 1) ? "4-6" : NULL);
 }
 
-static void settled(const void *arg)
-{
-	void *p = palloc_alloc(PAGES, 0);
-
-	(void)arg;
-	expect(palloc_pure(p, PAGES, "4-6"));
-}
-
 static void finish(void)
 {
-	unsigned int i;
-
 	__atomic_store_n(stop, 1, __ATOMIC_RELEASE);
-	for (i = 0; i < WORKERS; i++)
-		expect(palloc_reap(pid[i]));
-	expect(palloc_run_in(group, settled, NULL));
+	palloc_reap_all(pid, WORKERS);
+	expect(palloc_run_in(group, palloc_allocates, "4-6"));
 	expect(palloc_fallbacks() == 0);
 	expect(palloc_lossless());
 }
@@ -88,7 +68,7 @@ static int set_state(const char *dir, unsigned int n, const char *file, const ch
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s%u/%s", dir, n, file);
-	return palloc_file_write(path, text, strlen(text));
+	return palloc_file_puts(path, text);
 }
 
 static bool is_online(unsigned int block)
@@ -105,7 +85,6 @@ static void test_memory(const void *arg)
 {
 	unsigned int block, moved = 0;
 
-	(void)arg;
 	palloc_tidy_memory();
 	start(true);
 	for (block = 1; block < 64 && moved < ROUNDS; block++) {
@@ -114,7 +93,7 @@ static void test_memory(const void *arg)
 			continue;
 		moved++;
 		expect(palloc_verified());
-		expect(palloc_run_in(group, settled, NULL));
+		expect(palloc_run_in(group, palloc_allocates, "4-6"));
 		expect(set_state(MEMORY "/memory", block, "state", "online") == 0);
 		expect(is_online(block));
 		expect(palloc_verified());
@@ -128,14 +107,13 @@ static void test_cpus(const void *arg)
 {
 	unsigned int cpus = sysconf(_SC_NPROCESSORS_CONF), round, i;
 
-	(void)arg;
 	start(false);
 	for (round = 0; round < ROUNDS; round++) {
 		for (i = 1; i < cpus; i++)
 			expect(set_state(CPU "/cpu", i, "online", "0") == 0);
 		expect(sysconf(_SC_NPROCESSORS_ONLN) == 1);
 		expect(palloc_verified());
-		expect(palloc_run_in(group, settled, NULL));
+		expect(palloc_run_in(group, palloc_allocates, "4-6"));
 		/* The map changes while they are away. */
 		expect(palloc_puts("palloc_mask", "0x1e000") == 0);
 		expect(palloc_puts("palloc_mask", "0xf000") == 0);
@@ -178,13 +156,12 @@ static void test_added(const void *arg)
 	char text[64];
 	unsigned int block, round;
 
-	(void)arg;
 	expect(palloc_file_read(MEMORY "/block_size_bytes", text, sizeof(text)) > 0);
 	size = strtoull(text, NULL, 16);
 	block = from / size;
 	start(false);
 	snprintf(text, sizeof(text), "0x%llx", from);
-	expect(palloc_file_write(MEMORY "/probe", text, strlen(text)) == 0);
+	expect(palloc_file_puts(MEMORY "/probe", text) == 0);
 	for (round = 0; round < ROUNDS; round++) {
 		if (!is_online(block))
 			expect(set_state(MEMORY "/memory", block, "state",
@@ -209,12 +186,8 @@ static const struct palloc_test tests[] = {
 
 int main(void)
 {
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	stop = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (stop == MAP_FAILED)
-		palloc_bail("mmap: %s", strerror(errno));
+	stop = palloc_shared(1);
 	/* Memory can only be added where mem= on the command line has left some. */
 	palloc_run_tests(tests, ARRAY_SIZE(tests) - !mem_limit());
 }

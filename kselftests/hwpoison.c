@@ -5,15 +5,6 @@
  * soft and hard, without a counter going wrong or the page's color being
  * handed out with it.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "palloc_util.h"
 
 #define MEMORY		"/sys/devices/system/memory"
@@ -28,17 +19,7 @@ static const char *group;
 
 static bool has_flag(__u64 pfn, unsigned int flag)
 {
-	__u64 flags = 0;
-	FILE *f = fopen("/proc/kpageflags", "re");
-
-	if (!f)
-		return false;
-	setbuf(f, NULL);
-	if (fseek(f, pfn * sizeof(flags), SEEK_SET) ||
-	    fread(&flags, sizeof(flags), 1, f) != 1)
-		flags = 0;
-	fclose(f);
-	return flags >> flag & 1;
+	return palloc_page_flags(pfn) >> flag & 1;
 }
 
 static bool is_poisoned(__u64 pfn)
@@ -51,7 +32,7 @@ static int write_number(const char *path, unsigned long long n)
 	char text[32];
 
 	snprintf(text, sizeof(text), "%#llx", n);
-	return palloc_file_write(path, text, strlen(text));
+	return palloc_file_puts(path, text);
 }
 
 /* A region of new pages has none of these. */
@@ -89,7 +70,6 @@ static void soft_offlines(const void *arg)
 	char *p = palloc_alloc(PAGES, 0), *more;
 	unsigned int i;
 
-	(void)arg;
 	for (i = 0; i < PAGES; i++)
 		p[i * palloc_page_size] = i;
 	for (i = 0; i < BAD; i++) {
@@ -112,13 +92,11 @@ static void soft_offlines(const void *arg)
 
 static void on_bus(int sig)
 {
-	(void)sig;
 	_exit(0);
 }
 
 static void on_news(int sig)
 {
-	(void)sig;
 }
 
 /* The data is lost, and who looks for it is told. */
@@ -128,7 +106,6 @@ static void poisons(const void *arg)
 	unsigned int i;
 	pid_t pid;
 
-	(void)arg;
 	/* Newer kernels tell who poisons it as well. */
 	signal(SIGBUS, on_news);
 	for (i = 0; i < BAD; i++) {
@@ -157,7 +134,6 @@ static void finds(const void *arg)
 	char *p = palloc_alloc(PAGES, 0);
 	unsigned int i;
 
-	(void)arg;
 	for (i = 0; i < PAGES; i++)
 		shared_bad[BAD + i] = palloc_pfn(p + i * palloc_page_size);
 }
@@ -166,16 +142,13 @@ static void uses(const void *arg)
 {
 	char *more = palloc_alloc(4 * PAGES, 0);
 
-	(void)arg;
 	expect(palloc_pure(more, 4 * PAGES, "2"));
 	expect(has_none(more, 4 * PAGES, shared_bad));
 }
 
 static void begin(void)
 {
-	palloc_setup_mask(0xf000);
-	group = palloc_cg_new(NULL, "hwpoison");
-	expect(palloc_cg_bins(group, "2") == 0);
+	group = palloc_setup_cg("hwpoison", "2");
 }
 
 static void test_used(const void *arg)
@@ -231,11 +204,8 @@ static void test_filter(const void *arg)
 	unsigned int i, k, n = 0;
 	char *p;
 
-	(void)arg;
-	if (access(INJECT, W_OK)) {
-		palloc_skip("no " INJECT);
+	if (palloc_skip_if(access(INJECT, W_OK), "no " INJECT))
 		return;
-	}
 	palloc_setup_mask(0xf000);
 	palloc_keep(FILTER "enable");
 	palloc_keep(FILTER "dev-major");
@@ -273,15 +243,11 @@ static const struct palloc_test tests[] = {
 
 int main(void)
 {
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
 	if (access(PALLOC_UNPOISON, W_OK)) {
 		printf("1..0 # SKIP no " PALLOC_UNPOISON " (CONFIG_HWPOISON_INJECT)\n");
 		return KSFT_SKIP;
 	}
-	shared_bad = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared_bad == MAP_FAILED)
-		palloc_bail("mmap: %s", strerror(errno));
+	shared_bad = palloc_shared(1);
 	palloc_run_tests(tests, ARRAY_SIZE(tests));
 }

@@ -6,13 +6,6 @@
  * merging what has none; that who gets colors afterwards writes to a page of
  * these; and that what is merged keeps its color when it is moved.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "palloc_util.h"
 
 #define PAGES	64
@@ -34,28 +27,19 @@ struct owner {
 	int ready, go;		/* the ends of pipes */
 };
 
-static long number(const char *path)
-{
-	char text[32];
-
-	if (palloc_file_read(path, text, sizeof(text)) <= 0)
-		return -1;
-	return atol(text);
-}
-
 static void write_number(const char *path, const char *text)
 {
-	if (palloc_file_write(path, text, strlen(text)))
+	if (palloc_file_puts(path, text))
 		palloc_bail("cannot write %s", path);
 }
 
 static bool wait_scans(unsigned int scans)
 {
-	const long until = number(KSM "/full_scans") + scans;
+	const long until = palloc_file_number(KSM "/full_scans") + scans;
 	unsigned int tries;
 
 	for (tries = 0; tries < 60000; tries++) {
-		if (number(KSM "/full_scans") >= until)
+		if (palloc_file_number(KSM "/full_scans") >= until)
 			return true;
 		usleep(10000);
 	}
@@ -105,11 +89,11 @@ static void owns(const void *arg)
 		expect(palloc_zeroes(zero, PAGES) == 0);
 		expect(palloc_pure(p, 2 * PAGES, o->list));
 		if (!o->region)
-			expect(number("/proc/self/ksm_merging_pages") == 0);
+			expect(palloc_file_number("/proc/self/ksm_merging_pages") == 0);
 	} else {
 		expect(distinct(p, PAGES) == 1);
 		expect(palloc_zeroes(zero, PAGES) == PAGES);
-		expect(number("/proc/self/ksm_merging_pages") > 0);
+		expect(palloc_file_number("/proc/self/ksm_merging_pages") > 0);
 	}
 	for (i = 0; i < PAGES; i++)
 		expect(p[i * palloc_page_size] == 0x5a && !zero[i * palloc_page_size]);
@@ -224,11 +208,9 @@ static void test_before(const void *arg)
 {
 	const char *cg;
 
-	(void)arg;
 	if (!begin())
 		return;
-	cg = palloc_cg_new(NULL, "ksm");
-	expect(palloc_cg_bins(cg, "6") == 0);
+	cg = palloc_cg_with(NULL, "ksm", "6");
 	expect(palloc_run_in(NULL, gets_colors, cg));
 	write_number(KSM "/run", "2");
 	expect(palloc_fallbacks() == 0);
@@ -273,33 +255,24 @@ static void test_moved(const void *arg)
 {
 	const char *list = "0-3", *cg;
 
-	(void)arg;
 	if (!begin())
 		return;
-	cg = palloc_cg_new(NULL, "ksm");
-	expect(palloc_cg_bins(cg, list) == 0);
+	cg = palloc_cg_with(NULL, "ksm", list);
 	expect(palloc_run_in(cg, is_moved, list));
 	write_number(KSM "/run", "2");
 	expect(palloc_fallbacks() == 0);
 }
 
-static const struct way madvised = { false, false };
 static const struct way any = { false, true };
 static const struct way region = { true, false };
-static const struct way region_any = { true, true };
 
 static const struct palloc_test tests[] = {
-	{ "cgroups, MADV_MERGEABLE", test_merge, &madvised },
+	{ "cgroups, MADV_MERGEABLE", test_merge, &(const struct way){ false, false } },
 	{ "cgroups, PR_SET_MEMORY_MERGE", test_merge, &any },
 	{ "regions, MADV_MERGEABLE", test_merge, &region },
-	{ "regions, PR_SET_MEMORY_MERGE", test_merge, &region_any },
+	{ "regions, PR_SET_MEMORY_MERGE", test_merge, &(const struct way){ true, true } },
 	{ "merged before it got colors", test_before, NULL },
 	{ "merged pages are moved", test_moved, NULL },
 };
 
-int main(void)
-{
-	ksft_print_header();
-	palloc_init(PALLOC_NEED_CGROUP | PALLOC_NEED_SYSCALLS);
-	palloc_run_tests(tests, ARRAY_SIZE(tests));
-}
+PALLOC_TEST_MAIN(PALLOC_NEED_CGROUP | PALLOC_NEED_SYSCALLS)

@@ -6,15 +6,6 @@
  * in the midst of it, and the free memory is again in as many large blocks as
  * it was.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "palloc_util.h"
 
 #define PAGES		8192	/* 32 MiB */
@@ -105,7 +96,6 @@ static void huge(const void *arg)
 	char *p = palloc_map_pages(PAGES, 0);
 	size_t i;
 
-	(void)arg;
 	madvise(p, PAGES * palloc_page_size, MADV_HUGEPAGE);
 	palloc_touch(p, PAGES);
 	for (i = 0; i < PAGES; i += step)
@@ -144,8 +134,7 @@ static void test_load(const void *arg)
 	long before;
 	unsigned int i, order = 0;
 
-	palloc_setup_mask(0xf000);
-	group = palloc_cg_new(NULL, "lossless");
+	group = palloc_setup_cg("lossless", NULL);
 	/* Once before, for what the kernel keeps for the next time. */
 	run(load);
 	palloc_tidy_memory();
@@ -162,7 +151,6 @@ static void test_load(const void *arg)
 /* The index goes and comes, whatever is free then. */
 static void test_off(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	run(&loads[0]);
 	palloc_enable(false);
@@ -190,9 +178,4 @@ static const struct palloc_test tests[] = {
 	{ "switched off, and on again", test_off_group, NULL },
 };
 
-int main(void)
-{
-	ksft_print_header();
-	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	palloc_run_tests(tests, ARRAY_SIZE(tests));
-}
+PALLOC_TEST_MAIN(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP)

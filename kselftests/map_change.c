@@ -4,14 +4,7 @@
  * allocate and free, that changing it again and again loses nothing, and that
  * over a large allocation each color of a set gets its share within 5 %.
  */
-#define _GNU_SOURCE
-#include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -67,12 +60,8 @@ static void test_changes(const void *arg)
 	unsigned int i, order = 0;
 	const char *cg[WORKERS] = { NULL };
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg[1] = palloc_cg_new(NULL, "load");
-	expect(palloc_cg_bins(cg[1], "0-1") == 0);
-	cg[SINGLE] = palloc_cg_new(NULL, "single");
-	expect(palloc_cg_bins(cg[SINGLE], "0") == 0);
+	cg[1] = palloc_setup_cg("load", "0-1");
+	cg[SINGLE] = palloc_cg_with(NULL, "single", "0");
 	palloc_tidy_memory();
 	before = palloc_highest_blocks(&order);
 	*stop = 0;
@@ -99,8 +88,7 @@ static void test_changes(const void *arg)
 		palloc_free(p, PAGES);
 	}
 	__atomic_store_n(stop, 1, __ATOMIC_RELEASE);
-	for (i = 0; i < WORKERS; i++)
-		expect(palloc_reap(pid[i]));
+	palloc_reap_all(pid, WORKERS);
 	palloc_tidy_memory();
 	expect(palloc_blocks_back(before));
 	expect(palloc_lossless());
@@ -113,7 +101,6 @@ static void hold_pieces(const void *arg)
 	char *p = palloc_map_pages(pages, 0);
 	size_t i;
 
-	(void)arg;
 	madvise(p, pages * palloc_page_size, MADV_NOHUGEPAGE);
 	palloc_touch(p, pages);
 	for (i = 0; i < pages; i += 2 * piece)
@@ -139,13 +126,9 @@ static void test_pieces(const void *arg)
 {
 	static unsigned int index[WORKERS];
 	pid_t pid[WORKERS], holder;
-	const char *cg;
+	const char *cg = palloc_setup_cg("single", "0");
 	unsigned int i;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "single");
-	expect(palloc_cg_bins(cg, "0") == 0);
 	*stop = 0;
 	*holding = 0;
 	holder = palloc_spawn(NULL, hold_pieces, NULL);
@@ -159,8 +142,7 @@ static void test_pieces(const void *arg)
 		usleep(1000);
 	}
 	__atomic_store_n(stop, 1, __ATOMIC_RELEASE);
-	for (i = 0; i < WORKERS; i++)
-		expect(palloc_reap(pid[i]));
+	palloc_reap_all(pid, WORKERS);
 	expect(palloc_reap(holder));
 	palloc_tidy_memory();
 	expect(palloc_verified());
@@ -174,40 +156,18 @@ struct share {
 	size_t pages;		/* if not SHARE_PAGES */
 };
 
-struct part {
-	char *p;
-	size_t pages;
-};
-
-static void *touch_part(void *arg)
-{
-	const struct part *part = arg;
-
-	palloc_touch(part->p, part->pages);
-	return NULL;
-}
-
 static void shares(const void *arg)
 {
 	const struct share *share = arg;
-	const size_t pages = share->pages ?: SHARE_PAGES;
+	const size_t pages = share->pages ?: SHARE_PAGES, part = pages / share->threads;
 	static struct palloc_hist hist;
 	unsigned long low = ~0UL, high = 0, mean;
 	struct palloc_set set;
-	pthread_t thread[4];
-	struct part part[4];
 	unsigned int i;
-	char *p;
+	void *p;
 
 	p = palloc_map_pages(pages, 0);
-	for (i = 0; i < share->threads; i++) {
-		part[i].pages = pages / share->threads;
-		part[i].p = p + i * part[i].pages * palloc_page_size;
-		if (!expect(!pthread_create(&thread[i], NULL, touch_part, &part[i])))
-			return;
-	}
-	for (i = 0; i < share->threads; i++)
-		pthread_join(thread[i], NULL);
+	expect(palloc_touch_by_threads(share->threads, p, part, part));
 	expect(palloc_pure(p, pages, share->colors));
 
 	memset(&hist, 0, sizeof(hist));
@@ -231,8 +191,7 @@ static void test_share(const void *arg)
 	const char *cg;
 
 	palloc_setup_text(share->map);
-	cg = palloc_cg_new(NULL, "share");
-	expect(palloc_cg_bins(cg, share->colors) == 0);
+	cg = palloc_cg_with(NULL, "share", share->colors);
 	/* The second time from what the first has freed. */
 	expect(palloc_run_in(cg, shares, share));
 	expect(palloc_run_in(cg, shares, share));
@@ -261,12 +220,8 @@ static const struct palloc_test tests[] = {
 
 int main(void)
 {
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	stop = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (stop == MAP_FAILED)
-		palloc_bail("mmap: %s", strerror(errno));
+	stop = palloc_shared(1);
 	holding = stop + 1;
 	palloc_run_tests(tests, ARRAY_SIZE(tests));
 }

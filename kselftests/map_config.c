@@ -7,11 +7,6 @@
  * And that each bad input is refused with the documented error and leaves the
  * map in force, files and pages alike.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <dirent.h>
 
@@ -106,7 +101,6 @@ static void test_files(const void *arg)
 	struct stat st;
 	DIR *dir;
 
-	(void)arg;
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		snprintf(path, sizeof(path), PALLOC_DIR "/%s", names[i]);
 		if (!expect(stat(path, &st) == 0))
@@ -127,7 +121,6 @@ static void test_files(const void *arg)
 
 static void test_switches(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_reads("use_palloc", "1\n"));
 	expect(palloc_puts("use_palloc", "0\n") == 0);
@@ -154,7 +147,6 @@ static void test_control_state(const void *arg)
 {
 	char buf[4096];
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_gets("control", buf, sizeof(buf)) > 0);
 	expect(strstr(buf, "# palloc: enabled, 16 bins\n"));
@@ -198,7 +190,6 @@ static void test_mask_none(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_puts("palloc_mask", "0") == 0);
 	expect(palloc_reads("palloc_mask", "0x0000000000000000\n"));
@@ -217,7 +208,6 @@ static void test_mask_widest(const void *arg)
 	__u64 mask = ((1ULL << palloc_max_bits) - 1) << 12;
 	char text[32];
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	snprintf(text, sizeof(text), "%#llx", mask);
 	expect(palloc_puts("palloc_mask", text) == 0);
@@ -228,7 +218,6 @@ static void test_mask_widest(const void *arg)
 /* A function of sub-page bits only: the color bit is 0 for every page. */
 static void test_mask_sub_page(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_puts("palloc_mask", "0x1800") == 0);
 	palloc_map_mask(&palloc_map, 0x1800);
@@ -244,7 +233,6 @@ static void set_fn(unsigned int i, __u64 fn)
 
 static void test_xor(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_puts("control", "xor 13 17") == -EINVAL);
 	expect(palloc_puts("control", "xor 13 17\n") == 0);
@@ -264,7 +252,6 @@ static void test_xor(const void *arg)
 
 static void test_xor_before_mask(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0);
 	expect(palloc_puts("use_mc_xor", "1") == 0);
 	expect(palloc_puts("control", "xor 12 16\nxor 14 18\n") == 0);
@@ -278,7 +265,6 @@ static void test_xor_before_mask(const void *arg)
 /* A pair whose first bit is not in the mask belongs to no color bit. */
 static void test_xor_outside_mask(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0x3000);
 	expect(palloc_puts("use_mc_xor", "1") == 0);
 	expect(palloc_puts("control", "xor 15 19\n") == 0);
@@ -292,7 +278,6 @@ static void test_xor_outside_mask(const void *arg)
 /* Partner 0 takes a pair back, reset does not. */
 static void test_xor_taken_back(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_puts("use_mc_xor", "1") == 0);
 	expect(palloc_puts("control", "xor 13 17\nxor 14 18\n") == 0);
@@ -309,7 +294,6 @@ static void test_xor_taken_back(const void *arg)
 
 static void test_flush(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_puts("control", "flush\n") == 0);
 	expect(palloc_reads("use_palloc", "1\n"));
@@ -318,7 +302,6 @@ static void test_flush(const void *arg)
 
 static void test_several_commands(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_puts("use_mc_xor", "1") == 0);
 	palloc_enable(false);
@@ -375,7 +358,6 @@ static void test_round_trip(const void *arg)
 /* All lines of one write are the map; none of the old one stays. */
 static void test_text_replaces(const void *arg)
 {
-	(void)arg;
 	palloc_setup_text("12 16\n13 17\n14 18\n15 19\n");
 	check_in_force();
 	expect(palloc_puts("control", "13 18\n12\n") == 0);
@@ -392,7 +374,6 @@ static void test_text_longest(const void *arg)
 	static const char line[] = "\n13 16\n12\n";
 	const size_t len = 4095;
 
-	(void)arg;
 	palloc_setup_mask(0x3000);
 	memset(big, 'x', len);
 	big[0] = '#';
@@ -407,7 +388,6 @@ static void test_change_enabled(const void *arg)
 {
 	void *old, *new;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_color(5) == 0);
 	old = palloc_alloc(64, MAP_PALLOC);
@@ -421,43 +401,26 @@ static void test_change_enabled(const void *arg)
 
 	expect(palloc_puts("palloc_mask", "0xf0000") == 0);
 	palloc_map_mask(&palloc_map, 0xf0000);
-	new = palloc_alloc(64, MAP_PALLOC);
-	expect(palloc_pure(new, 64, "5"));
-	palloc_free(new, 64);
+	expect(palloc_given(64, MAP_PALLOC, "5"));
 
 	palloc_map_mask(&palloc_map, 0xf000);
 	expect(palloc_pure(old, 64, "5"));
 	palloc_free(old, 64);
 }
 
-struct in_group {
-	const char *list;
-};
-
-static void group_task(const void *arg)
-{
-	const struct in_group *g = arg;
-	void *p = palloc_alloc(256, 0);
-
-	expect(palloc_pure(p, 256, g->list));
-}
-
 /* The cgroup side follows the same map. */
 static void test_cgroup_follows(const void *arg)
 {
-	static const struct in_group low = { "0-3" }, high = { "12-15" };
 	const char *cg;
 
-	(void)arg;
 	palloc_setup_text("12 16\n13 17\n14 18\n15 19\n");
-	cg = palloc_cg_new(NULL, "map");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
-	expect(palloc_run_in(cg, group_task, &low));
+	cg = palloc_cg_with(NULL, "map", "0-3");
+	expect(palloc_run_in(cg, palloc_allocates, "0-3"));
 	expect(palloc_cg_bins(cg, "12-15") == 0);
-	expect(palloc_run_in(cg, group_task, &high));
+	expect(palloc_run_in(cg, palloc_allocates, "12-15"));
 	expect(palloc_puts("palloc_mask", "0x183000") == 0);
 	palloc_map_mask(&palloc_map, 0x183000);
-	expect(palloc_run_in(cg, group_task, &high));
+	expect(palloc_run_in(cg, palloc_allocates, "12-15"));
 }
 
 /* Bad input */
@@ -517,7 +480,6 @@ static void test_bad_mask_bits(const void *arg)
 	struct bad b = { .file = "palloc_mask", .err = ERANGE };
 	char text[32];
 
-	(void)arg;
 	snprintf(text, sizeof(text), "%#llx",
 		 (__u64)((1ULL << (palloc_max_bits + 1)) - 1) << 12);
 	b.text = text;
@@ -531,7 +493,6 @@ static void test_bad_lines(const void *arg)
 	size_t used = 0;
 	unsigned int i;
 
-	(void)arg;
 	for (i = 0; i <= palloc_max_bits; i++)
 		used += snprintf(text + used, sizeof(text) - used, "%u\n", 12 + i);
 	b.text = text;
@@ -555,7 +516,6 @@ static void test_bad_pointer(const void *arg)
 {
 	struct bad b = { .file = "control", .err = EFAULT, .len = 7 };
 
-	(void)arg;
 	b.text = palloc_map_pages(1, 0);
 	palloc_free((void *)b.text, 1);
 	test_bad(&b);
@@ -680,9 +640,4 @@ static const struct palloc_test tests[] = {
 	{ "bad: unmapped buffer", test_bad_pointer, NULL },
 };
 
-int main(void)
-{
-	ksft_print_header();
-	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	palloc_run_tests(tests, ARRAY_SIZE(tests));
-}
+PALLOC_TEST_MAIN(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP)

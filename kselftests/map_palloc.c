@@ -6,18 +6,9 @@
  * all allowed colors are used evenly; and that the other regions of the
  * process, stack and heap among them, are left alone.
  */
-#define _GNU_SOURCE
 #include <alloca.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -43,16 +34,10 @@ static void setup(const char *list)
 		palloc_bail("set_color_map %s: %s", list, strerror(errno));
 }
 
-static char *at(void *p, size_t page)
-{
-	return (char *)p + page * palloc_page_size;
-}
-
 static void test_set_color(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_color(11) == 0);
 	p = palloc_alloc(PAGES, MAP_PALLOC);
@@ -80,7 +65,6 @@ static void test_flag(const void *arg)
 {
 	void *with, *without;
 
-	(void)arg;
 	setup("1");
 	with = palloc_alloc(4, MAP_PALLOC);
 	without = palloc_alloc(4, 0);
@@ -95,11 +79,10 @@ static void test_neighbours(const void *arg)
 {
 	void *p, *mid, *above;
 
-	(void)arg;
 	setup("2");
 	p = palloc_map_pages(2 * PALLOC_MANY + PAGES, 0);
-	mid = at(p, PALLOC_MANY);
-	above = at(mid, PAGES);
+	mid = palloc_at(p, PALLOC_MANY);
+	above = palloc_at(mid, PAGES);
 	expect(mmap(mid, PAGES * palloc_page_size, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_PALLOC, -1, 0) == mid);
 	palloc_touch(p, 2 * PALLOC_MANY + PAGES);
@@ -116,7 +99,6 @@ static void test_others(const void *arg)
 {
 	void *region, *other;
 
-	(void)arg;
 	setup("7");
 	region = palloc_alloc(PAGES, MAP_PALLOC);
 	other = palloc_alloc(PALLOC_MANY, 0);
@@ -130,7 +112,6 @@ static void test_heap(const void *arg)
 {
 	char *p, *from;
 
-	(void)arg;
 	setup("7");
 	p = sbrk((PALLOC_MANY + 1) * palloc_page_size);
 	if (!expect(p != (void *)-1))
@@ -149,7 +130,7 @@ static void deep_stack(void)
 	size_t i;
 
 	for (i = PAGES; i-- > 0;)
-		*at(from, i) = 1;
+		*palloc_at(from, i) = 1;
 	expect(palloc_mixed(from, PAGES));
 }
 
@@ -157,7 +138,6 @@ static void test_stack(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	setup("7");
 	/* The stack is short: what the per-CPU lists kept goes elsewhere. */
 	p = palloc_map_pages(PALLOC_MANY, 0);
@@ -171,7 +151,6 @@ static void test_populate(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	setup("3,9");
 	p = palloc_map_pages(PAGES, MAP_PALLOC | MAP_POPULATE);
 	expect(palloc_pure(p, PAGES, "3,9"));
@@ -182,7 +161,6 @@ static void test_populate_write(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	setup("3,9");
 	p = palloc_map_pages(PAGES, MAP_PALLOC);
 	if (madvise(p, PAGES * palloc_page_size, MADV_POPULATE_WRITE) && errno == EINVAL)
@@ -196,7 +174,6 @@ static void test_mlock(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	setup("4");
 	p = palloc_map_pages(PAGES, MAP_PALLOC);
 	expect(mlock(p, PAGES * palloc_page_size) == 0);
@@ -209,7 +186,6 @@ static void test_mlock_onfault(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	setup("4");
 	p = palloc_map_pages(PAGES, MAP_PALLOC);
 	expect(syscall(__NR_mlock2, p, PAGES * palloc_page_size, 1 /* MLOCK_ONFAULT */) == 0);
@@ -222,7 +198,6 @@ static void locks_all(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	expect(palloc_set_color(4) == 0);
 	expect(mlockall(MCL_CURRENT | MCL_FUTURE) == 0);
 	p = palloc_map_pages(PAGES, MAP_PALLOC);
@@ -233,7 +208,6 @@ static void locks_all(const void *arg)
 
 static void test_mlockall(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_run_in(NULL, locks_all, NULL));
 }
@@ -243,18 +217,18 @@ static void test_mprotect(const void *arg)
 	size_t third = PAGES / 4;
 	void *p;
 
-	(void)arg;
 	setup("6");
 	p = palloc_map_pages(3 * third, MAP_PALLOC);
 	palloc_touch(p, third);
-	expect(mprotect(at(p, third), third * palloc_page_size, PROT_READ) == 0);
+	expect(mprotect(palloc_at(p, third), third * palloc_page_size, PROT_READ) == 0);
 	expect(palloc_vm_flag(p, "pa"));
-	expect(palloc_vm_flag(at(p, third), "pa"));
-	expect(palloc_vm_flag(at(p, 2 * third), "pa"));
+	expect(palloc_vm_flag(palloc_at(p, third), "pa"));
+	expect(palloc_vm_flag(palloc_at(p, 2 * third), "pa"));
 	expect(palloc_vmas(p, 3 * third) == 3);
-	palloc_touch(at(p, 2 * third), third);
-	expect(mprotect(at(p, third), third * palloc_page_size, PROT_READ | PROT_WRITE) == 0);
-	palloc_touch(at(p, third), third);
+	palloc_touch(palloc_at(p, 2 * third), third);
+	expect(mprotect(palloc_at(p, third), third * palloc_page_size,
+			PROT_READ | PROT_WRITE) == 0);
+	palloc_touch(palloc_at(p, third), third);
 	expect(palloc_vmas(p, 3 * third) == 1);
 	expect(palloc_vm_flag(p, "pa"));
 	expect(palloc_pure(p, 3 * third, "6"));
@@ -266,7 +240,6 @@ static void test_mprotect_none(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	setup("6");
 	p = mmap(NULL, PAGES * palloc_page_size, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_PALLOC | MAP_NORESERVE, -1, 0);
@@ -282,13 +255,12 @@ static void test_munmap_hole(const void *arg)
 {
 	void *p, *q;
 
-	(void)arg;
 	setup("10");
 	p = palloc_alloc(PAGES, MAP_PALLOC);
-	palloc_free(at(p, PAGES / 4), PAGES / 4);
-	q = mmap(at(p, PAGES / 4), PAGES / 4 * palloc_page_size, PROT_READ | PROT_WRITE,
+	palloc_free(palloc_at(p, PAGES / 4), PAGES / 4);
+	q = mmap(palloc_at(p, PAGES / 4), PAGES / 4 * palloc_page_size, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_PALLOC, -1, 0);
-	expect(q == at(p, PAGES / 4));
+	expect(q == palloc_at(p, PAGES / 4));
 	palloc_touch(q, PAGES / 4);
 	expect(palloc_vm_flag(q, "pa"));
 	expect(palloc_pure(p, PAGES, "10"));
@@ -299,15 +271,14 @@ static void test_mremap_grow(const void *arg)
 {
 	void *p, *q;
 
-	(void)arg;
 	setup("5,13");
 	p = palloc_alloc(PAGES / 2, MAP_PALLOC);
 	q = mremap(p, PAGES / 2 * palloc_page_size, PAGES * palloc_page_size, MREMAP_MAYMOVE);
 	if (!expect(q != MAP_FAILED))
 		return;
-	palloc_touch(at(q, PAGES / 2), PAGES / 2);
+	palloc_touch(palloc_at(q, PAGES / 2), PAGES / 2);
 	expect(palloc_vm_flag(q, "pa"));
-	expect(palloc_vm_flag(at(q, PAGES - 1), "pa"));
+	expect(palloc_vm_flag(palloc_at(q, PAGES - 1), "pa"));
 	expect(palloc_pure(q, PAGES, "5,13"));
 	palloc_free(q, PAGES);
 }
@@ -317,7 +288,6 @@ static void test_mremap_move(const void *arg)
 	__u64 pfn;
 	void *p, *q;
 
-	(void)arg;
 	setup("5");
 	p = palloc_map_pages(PAGES, MAP_PALLOC);
 	palloc_touch(p, PAGES / 2);
@@ -326,7 +296,7 @@ static void test_mremap_move(const void *arg)
 	expect(mremap(p, PAGES * palloc_page_size, PAGES * palloc_page_size,
 		      MREMAP_MAYMOVE | MREMAP_FIXED, q) == q);
 	expect(pfn && palloc_pfn(q) == pfn);
-	palloc_touch(at(q, PAGES / 2), PAGES / 2);
+	palloc_touch(palloc_at(q, PAGES / 2), PAGES / 2);
 	expect(palloc_vm_flag(q, "pa"));
 	expect(palloc_pure(q, PAGES, "5"));
 	palloc_free(q, PAGES);
@@ -336,7 +306,6 @@ static void test_mremap_shrink(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	setup("5");
 	p = palloc_alloc(PAGES, MAP_PALLOC);
 	expect(mremap(p, PAGES * palloc_page_size, PAGES / 2 * palloc_page_size, 0) == p);
@@ -348,7 +317,6 @@ static void test_dontneed(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	setup("8");
 	p = palloc_alloc(PAGES, MAP_PALLOC);
 	expect(palloc_pure(p, PAGES, "8"));
@@ -361,7 +329,7 @@ static void test_dontneed(const void *arg)
 	expect(madvise(p, PAGES / 2 * palloc_page_size, MADV_DONTNEED) == 0);
 	palloc_touch(p, PAGES);
 	expect(palloc_pure(p, PAGES / 2, "9"));
-	expect(palloc_pure(at(p, PAGES / 2), PAGES / 2, "8"));
+	expect(palloc_pure(palloc_at(p, PAGES / 2), PAGES / 2, "8"));
 	palloc_free(p, PAGES);
 }
 
@@ -401,7 +369,7 @@ static void test_file_cow(const void *arg)
 	expect(palloc_vm_flag(p, "pa"));
 	if (read_first) {
 		for (i = 0; i < PAGES; i++)
-			sum += *at(p, i);
+			sum += *palloc_at(p, i);
 		expect(sum == PAGES * 'f');
 		/* The file's own pages are of no color. */
 		expect(palloc_seen(p, PAGES) == 0);
@@ -419,7 +387,6 @@ struct refused {
 	bool file;
 };
 
-static const struct refused shared_file = { MAP_SHARED, true };
 static const struct refused shared_validate = { MAP_SHARED_VALIDATE, true };
 static const struct refused huge = { MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, false };
 
@@ -468,7 +435,6 @@ static void test_uffd_move(const void *arg)
 	void *src, *dst;
 	int fd, ret;
 
-	(void)arg;
 	setup("7");
 	fd = uffd_for_move();
 	for (from = 0; from < 2; from++) {
@@ -504,11 +470,10 @@ static void test_read_first(const void *arg)
 	size_t i;
 	char *p;
 
-	(void)arg;
 	setup("14");
 	p = palloc_map_pages(PAGES, MAP_PALLOC);
 	for (i = 0; i < PAGES; i++)
-		sum += *at(p, i);
+		sum += *palloc_at(p, i);
 	expect(sum == 0);
 	expect(palloc_seen(p, PAGES) == 0);
 	palloc_touch(p, PAGES);
@@ -522,7 +487,6 @@ static void test_huge_aligned(const void *arg)
 	const size_t huge_pages = (4 << 20) / palloc_page_size;
 	char *p, *from;
 
-	(void)arg;
 	setup("0-3");
 	p = palloc_map_pages(huge_pages + PAGES, MAP_PALLOC);
 	from = (char *)(((uintptr_t)p + (2 << 20) - 1) & -(uintptr_t)(2 << 20));
@@ -537,11 +501,10 @@ static void test_grows_down(const void *arg)
 	const size_t room = 4096, first = 16, more = 128;
 	char *p, *top;
 
-	(void)arg;
 	setup("15");
 	p = palloc_map_pages(room, 0);
 	palloc_free(p, room);
-	top = at(p, room - first);
+	top = palloc_at(p, room - first);
 	if (!expect(mmap(top, first * palloc_page_size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED_NOREPLACE |
 			 MAP_PALLOC, -1, 0) == top))
@@ -559,22 +522,21 @@ static void test_change(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	setup("1");
 	p = palloc_map_pages(3 * PAGES + PALLOC_MANY, MAP_PALLOC);
 	/* While the set is cleared a huge page could take the last part too. */
 	madvise(p, (3 * PAGES + PALLOC_MANY) * palloc_page_size, MADV_NOHUGEPAGE);
 	palloc_touch(p, PAGES);
 	expect(palloc_set_colors("2-3") == 0);
-	palloc_touch(at(p, PAGES), PAGES);
+	palloc_touch(palloc_at(p, PAGES), PAGES);
 	expect(palloc_set_color_map(NULL, 0) == 0);
-	palloc_touch(at(p, 2 * PAGES), PALLOC_MANY);
+	palloc_touch(palloc_at(p, 2 * PAGES), PALLOC_MANY);
 	expect(palloc_set_color(4) == 0);
-	palloc_touch(at(p, 2 * PAGES + PALLOC_MANY), PAGES);
+	palloc_touch(palloc_at(p, 2 * PAGES + PALLOC_MANY), PAGES);
 	expect(palloc_pure(p, PAGES, "1"));
-	expect(palloc_pure(at(p, PAGES), PAGES, "2-3"));
-	expect(palloc_mixed(at(p, 2 * PAGES), PALLOC_MANY));
-	expect(palloc_pure(at(p, 2 * PAGES + PALLOC_MANY), PAGES, "4"));
+	expect(palloc_pure(palloc_at(p, PAGES), PAGES, "2-3"));
+	expect(palloc_mixed(palloc_at(p, 2 * PAGES), PALLOC_MANY));
+	expect(palloc_pure(palloc_at(p, 2 * PAGES + PALLOC_MANY), PAGES, "4"));
 	palloc_free(p, 3 * PAGES + PALLOC_MANY);
 }
 
@@ -609,7 +571,6 @@ static void test_reuse(const void *arg)
 {
 	unsigned int i;
 
-	(void)arg;
 	setup("2");
 	for (i = 0; i < 8; i++) {
 		void *colored = palloc_alloc(PAGES, MAP_PALLOC);
@@ -653,7 +614,7 @@ static const struct palloc_test tests[] = {
 	{ "MADV_DONTNEED and refill", test_dontneed, NULL },
 	{ "private file: copy on a write after reads", test_file_cow, "read first" },
 	{ "private file: copy on the first write", test_file_cow, NULL },
-	{ "refused: shared file", test_refused, &shared_file },
+	{ "refused: shared file", test_refused, &(const struct refused){ MAP_SHARED, true } },
 	{ "refused: MAP_SHARED_VALIDATE", test_refused, &shared_validate },
 	{ "refused: MAP_HUGETLB", test_refused, &huge },
 	{ "read, then write", test_read_first, NULL },
@@ -674,7 +635,6 @@ int main(void)
 
 	if (fd >= 0)
 		close(fd);
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS);
 	palloc_run_tests(tests, ARRAY_SIZE(tests) - (fd < 0));
 }

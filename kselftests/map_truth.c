@@ -7,14 +7,7 @@
  * sysfs have. And that what is refused leaves the map in force, and last_cmd_status
  * tells why.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <linux/const.h>
 
 #include "palloc_util.h"
@@ -358,7 +351,6 @@ static void test_widest(const void *arg)
 	struct spelled s = { text, reads };
 	struct palloc_map map;
 
-	(void)arg;
 	snprintf(text, sizeof(text), "%#llx", mask);
 	palloc_map_mask(&map, mask);
 	palloc_map_text(&map, reads, sizeof(reads));
@@ -367,7 +359,6 @@ static void test_widest(const void *arg)
 
 static void test_mask_file(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	palloc_enable(false);
 	expect(palloc_puts("palloc_mask", "0x183000\n") == 0);
@@ -386,7 +377,6 @@ static void test_mask_file(const void *arg)
 /* Two functions become one by their partners. */
 static void test_xor_dependent(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0x2a000);
 	expect(palloc_puts("control", "xor 13 17\nxor 17 13\n") == 0);
 	expect(palloc_puts("use_mc_xor", "1") == -EINVAL);
@@ -417,7 +407,6 @@ static void test_files(const void *arg)
 	struct stat st;
 	unsigned int i;
 
-	(void)arg;
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
 		snprintf(path, sizeof(path), PALLOC_SYSFS "/%s", files[i].name);
 		if (!expect(stat(path, &st) == 0))
@@ -430,9 +419,7 @@ static void test_files(const void *arg)
 static void test_enabled(const void *arg)
 {
 	static const char text[] = "14 18\n15 19\n16 20\n17 21\n";
-	void *p;
 
-	(void)arg;
 	palloc_enable(false);
 	expect(palloc_sys_reads("enabled", "0\n"));
 	expect(palloc_sys_puts("map", "14^18,15^19,16^20,17^21") == 0);
@@ -441,9 +428,7 @@ static void test_enabled(const void *arg)
 	expect(palloc_reads("use_palloc", "1\n"));
 	palloc_map_parse(&palloc_map, text);
 	expect(palloc_set_color(9) == 0);
-	p = palloc_alloc(REGION_PAGES, MAP_PALLOC);
-	expect(palloc_pure(p, REGION_PAGES, "9"));
-	palloc_free(p, REGION_PAGES);
+	expect(palloc_given(REGION_PAGES, MAP_PALLOC, "9"));
 	expect(palloc_puts("use_palloc", "0") == 0);
 	expect(palloc_sys_reads("enabled", "0\n"));
 	expect(palloc_puts("control", "enable\n") == 0);
@@ -515,7 +500,6 @@ static void test_memory_taken(const void *arg)
 	unsigned int i;
 	void *p;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_color(6) == 0);
 	palloc_puts("control", "flush\n");
@@ -545,7 +529,6 @@ static void test_memory_pieces(const void *arg)
 	int fd, line;
 	char *at;
 
-	(void)arg;
 	palloc_enable(false);
 	test_widest(NULL);
 	fd = open(PALLOC_SYSFS "/memory", O_RDONLY | O_CLOEXEC);
@@ -575,7 +558,6 @@ static void change_maps(const void *arg)
 {
 	int i;
 
-	(void)arg;
 	for (i = 0; i < 400; i++)
 		expect(palloc_sys_puts("map", two_maps[i % 2]) == 0);
 }
@@ -588,7 +570,6 @@ static void test_changes(const void *arg)
 	pid_t child;
 	int n, i;
 
-	(void)arg;
 	palloc_enable(false);
 	expect(palloc_sys_puts("map", two_maps[0]) == 0);
 	child = palloc_spawn(NULL, change_maps, NULL);
@@ -752,7 +733,6 @@ static void test_mask_too_wide(const void *arg)
 	};
 	char why[128];
 
-	(void)arg;
 	snprintf(why, sizeof(why), "64 functions are more than CONFIG_PALLOC_MAX_BITS (%u)",
 		 palloc_max_bits);
 	b.why = why;
@@ -905,7 +885,6 @@ static const struct palloc_test tests[] = {
 
 int main(void)
 {
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS);
 	read_frames();
 	palloc_run_tests(tests, ARRAY_SIZE(tests));

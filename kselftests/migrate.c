@@ -7,17 +7,9 @@
  * stay such, or are split where they can't have the colors. And that
  * compaction stays of use where half of the memory is colored.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -113,7 +105,6 @@ static void compacted(const void *arg)
 {
 	size_t moved;
 
-	(void)arg;
 	expect(palloc_set_colors(REGION) == 0);
 	fill(PAGES, 1, 3);
 	expect(moved_well(PAGES) == 0);
@@ -128,7 +119,6 @@ static void soft_offlined(const void *arg)
 	__u64 bad[2 * 8];
 	unsigned int k, i, n = 0;
 
-	(void)arg;
 	expect(palloc_set_colors(REGION) == 0);
 	fill(64, 1, 1);
 	for (k = 0; k < ARRAY_SIZE(parts); k++)
@@ -150,7 +140,6 @@ static void soft_offlined_file(const void *arg)
 	__u64 pfn[64];
 	char *p;
 
-	(void)arg;
 	if (fd < 0 || ftruncate(fd, pages * palloc_page_size))
 		palloc_bail("memfd: %s", strerror(errno));
 	p = mmap(NULL, pages * palloc_page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -196,7 +185,6 @@ static void test_effective(const void *arg)
 {
 	long off, on;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	off = compaction_makes(false);
 	on = compaction_makes(true);
@@ -282,7 +270,6 @@ static void hinted(const void *arg)
 	struct timespec start;
 	size_t i, there;
 
-	(void)arg;
 	palloc_pin(0);
 	expect(syscall(__NR_getcpu, &cpu, &node, NULL) == 0);
 	expect(palloc_set_colors(REGION) == 0);
@@ -344,7 +331,6 @@ static void demoted(const void *arg)
 	size_t i, slow;
 	unsigned int k;
 
-	(void)arg;
 	expect(palloc_set_colors(REGION) == 0);
 	fill(pages, 1, 1);
 	moves_pages(pages, fast);
@@ -422,8 +408,7 @@ static const char *begin(__u64 mask)
 	const char *cg;
 
 	palloc_setup_mask(mask);
-	cg = palloc_cg_new(NULL, "migrate");
-	expect(palloc_cg_bins(cg, BINS) == 0);
+	cg = palloc_cg_with(NULL, "migrate", BINS);
 	expect(palloc_keep(THP_ENABLED));
 	palloc_file_write(THP_ENABLED, "always", 6);
 	palloc_tidy_memory();
@@ -467,8 +452,7 @@ static void test_hints(const void *arg)
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
 		/* Not all are there without CONFIG_SCHED_DEBUG. */
 		if (palloc_keep(files[i]))
-			expect(palloc_file_write(files[i], values[i],
-						 strlen(values[i])) == 0);
+			expect(palloc_file_puts(files[i], values[i]) == 0);
 	}
 	run(arg);
 }
@@ -485,7 +469,6 @@ static void (* const compacted_fn)(const void *arg) = compacted;
 static void (* const soft_offlined_fn)(const void *arg) = soft_offlined;
 static void (* const soft_offlined_file_fn)(const void *arg) = soft_offlined_file;
 static const struct between by_mbind = { mbinds, 0xf000, false, NULL };
-static const struct between by_move_pages = { moves_pages, 0xf000, false, NULL };
 static const struct between by_migrate_pages = { migrates_pages, 0xf000, false, NULL };
 static const struct between huge_mbind = { mbinds, 0x1e00000, true, NULL };
 static const struct between huge_move_pages = { moves_pages, 0x1e00000, true, NULL };
@@ -502,7 +485,7 @@ static const struct palloc_test tests[] = {
 	{ "MADV_SOFT_OFFLINE of a file's pages", run, &soft_offlined_file_fn },
 	/* Where there are two nodes, as with numa=fake=2 */
 	{ "mbind with MPOL_MF_MOVE", test_nodes, &by_mbind },
-	{ "move_pages", test_nodes, &by_move_pages },
+	{ "move_pages", test_nodes, &(const struct between){ moves_pages, 0xf000, false, NULL } },
 	{ "migrate_pages", test_nodes, &by_migrate_pages },
 	{ "mbind of huge pages", test_nodes, &huge_mbind },
 	{ "move_pages of huge pages", test_nodes, &huge_move_pages },
@@ -520,7 +503,6 @@ int main(void)
 	const struct palloc_test *first = tests;
 	unsigned int n = ARRAY_SIZE(tests) - 1;
 
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
 	/* The others are about memory of one kind. */
 	if (fast_node() >= 0) {

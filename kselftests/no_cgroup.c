@@ -4,13 +4,7 @@
  * controller, that is with cgroup_disable=palloc on the kernel's command line, as
  * well as with it; and that the controller is gone then.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -45,7 +39,6 @@ static void test_controller(const void *arg)
 	char text[4096];
 	unsigned int i;
 
-	(void)arg;
 	expect(listed_as_enabled() == !disabled);
 	expect(palloc_cg_init() == !disabled);
 	for (i = 0; i < ARRAY_SIZE(files); i++)
@@ -57,18 +50,12 @@ static void test_controller(const void *arg)
 
 static void in_color(const void *arg)
 {
-	void *p = palloc_alloc(PAGES, MAP_PALLOC);
-
-	expect(palloc_pure(p, PAGES, arg));
-	palloc_free(p, PAGES);
-	p = palloc_alloc(PALLOC_MANY, 0);
-	expect(palloc_mixed(p, PALLOC_MANY));
-	palloc_free(p, PALLOC_MANY);
+	expect(palloc_given(PAGES, MAP_PALLOC, arg));
+	expect(palloc_given(PALLOC_MANY, 0, NULL));
 }
 
 static void test_region(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_color(5) == 0);
 	in_color("5");
@@ -82,7 +69,6 @@ static void test_group(const void *arg)
 {
 	char path[512];
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	snprintf(path, sizeof(path), "%s/palloc_test.%d", palloc_cg_root(), getpid());
 	if (!expect(!mkdir(path, 0755)))
@@ -98,7 +84,6 @@ static void test_runs_out(const void *arg)
 	unsigned long long fallbacks;
 	void *p;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_color(9) == 0);
 	expect(palloc_puts("palloc_mask", "0x3000") == 0);
@@ -121,7 +106,6 @@ static void test_recolor(const void *arg)
 	__u64 moved = 0;
 	void *p;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_color(5) == 0);
 	p = palloc_alloc(PAGES, MAP_PALLOC);
@@ -148,7 +132,6 @@ static const struct palloc_test tests[] = {
 
 int main(void)
 {
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS);
 	disabled = is_disabled();
 	palloc_run_tests(tests, ARRAY_SIZE(tests));

@@ -9,19 +9,12 @@
  * not affected; that what uses the page of zeroes gets its color with the first
  * write; what is refused; and that files without a page cache, and devices, are.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -42,11 +35,6 @@
 
 static char dir[32];
 
-static char *at(void *p, size_t page)
-{
-	return (char *)p + page * palloc_page_size;
-}
-
 /* Maps a file and looks at all of its pages, of which none is to be missing. */
 static void *map_all(int fd, size_t pages)
 {
@@ -56,7 +44,7 @@ static void *map_all(int fd, size_t pages)
 	if (p == MAP_FAILED)
 		palloc_bail("mmap: %s", strerror(errno));
 	for (i = 0; i < pages; i++)
-		sum += *at(p, i);
+		sum += *palloc_at(p, i);
 	expect(sum == pages * 'f');
 	return p;
 }
@@ -157,7 +145,6 @@ static void reads_disk(const void *arg)
 {
 	int fd = open_in("read", O_RDONLY);
 
-	(void)arg;
 	expect(read_all(fd, PAGES));
 	expect(file_pure(fd, PAGES, BINS));
 	close(fd);
@@ -179,7 +166,6 @@ static void reads_disk_any(const void *arg)
 {
 	int fd = open_in("read", O_RDONLY);
 
-	(void)arg;
 	expect(read_all(fd, PAGES));
 	close(fd);
 }
@@ -220,7 +206,6 @@ static void test_disk(const void *arg)
 	void *p, *soak;
 	int fd;
 
-	(void)arg;
 	if (!mount_disk())
 		return;
 	palloc_setup_mask(0xf000);
@@ -246,10 +231,10 @@ static void test_disk(const void *arg)
 	p = map_all(fd, PAGES);
 	palloc_free(soak, PALLOC_MANY);
 	before[0] = palloc_any_pfn(p);
-	before[1] = palloc_any_pfn(at(p, PAGES - 1));
+	before[1] = palloc_any_pfn(palloc_at(p, PAGES - 1));
 	expect(palloc_run_in(cg, reads_disk_any, NULL));
 	expect(before[0] && palloc_any_pfn(p) == before[0]);
-	expect(before[1] && palloc_any_pfn(at(p, PAGES - 1)) == before[1]);
+	expect(before[1] && palloc_any_pfn(palloc_at(p, PAGES - 1)) == before[1]);
 	expect(!palloc_pure_any(p, PAGES, BINS));
 	palloc_free(p, PAGES);
 	close(fd);
@@ -262,7 +247,6 @@ static void reads_large(const void *arg)
 	int fd = open_in("large", O_RDONLY);
 	void *p;
 
-	(void)arg;
 	palloc_steady();
 	expect(read_all(fd, LARGE));
 	expect(palloc_fallbacks() > 0);
@@ -278,12 +262,10 @@ static void test_large(const void *arg)
 	const char *cg;
 	int fd;
 
-	(void)arg;
 	if (!mount_disk())
 		return;
 	palloc_setup_mask(((1ULL << (palloc_max_bits - 1)) - 1) << 12);
-	cg = palloc_cg_new(NULL, "cache");
-	expect(palloc_cg_bins(cg, "5") == 0);
+	cg = palloc_cg_with(NULL, "cache", "5");
 	expect(palloc_cg_write(cg, "palloc.policy", "strict") == 0);
 	fd = open_in("large", O_RDWR | O_CREAT);
 	write_all(fd, LARGE);
@@ -344,7 +326,7 @@ static size_t count_large(void *p, size_t pages)
 	size_t i, n = 0;
 
 	for (i = 0; i < pages; i++)
-		n += palloc_is_large(at(p, i));
+		n += palloc_is_large(palloc_at(p, i));
 	return n;
 }
 
@@ -475,7 +457,6 @@ static void test_shmem(const void *arg)
 	static const struct use colored = { BINS, PAGES }, plain = { NULL, PALLOC_MANY };
 	const char *cg;
 
-	(void)arg;
 	if (mount("tmpfs", dir, "tmpfs", 0, NULL))
 		palloc_bail("tmpfs: %s", strerror(errno));
 	palloc_setup_mask(0xf000);
@@ -529,18 +510,6 @@ static void is_answered(const void *arg)
 	}
 }
 
-static void test_uffd(const void *arg)
-{
-	const char *other;
-
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	other = palloc_cg_new(NULL, "other");
-	expect(palloc_cg_bins(other, "12-15") == 0);
-	expect(palloc_run_in(colored_cg(), is_answered, other));
-	expect(palloc_fallbacks() == 0);
-}
-
 /* Moves where there are no pages for it, and touches shared memory there. */
 static void fails_never(const void *arg)
 {
@@ -559,7 +528,6 @@ static void region_fails_never(const void *arg)
 {
 	void *p, *q;
 
-	(void)arg;
 	expect(palloc_set_color(4) == 0);
 	expect(palloc_policy(PR_PALLOC_STRICT) == 0);
 	p = mmap(NULL, PAGES * palloc_page_size, PROT_READ | PROT_WRITE,
@@ -574,7 +542,6 @@ static void test_runs_out(const void *arg)
 {
 	const char *cg;
 
-	(void)arg;
 	palloc_setup_text(PALLOC_MAP_GONE);
 	cg = palloc_cg_new(NULL, "cache");
 	expect(palloc_cg_bins_gone(cg, "4") == 0);
@@ -586,7 +553,6 @@ static void test_runs_out(const void *arg)
 
 static void test_region_runs_out(const void *arg)
 {
-	(void)arg;
 	palloc_setup_text(PALLOC_MAP_GONE);
 	expect(palloc_run_in(NULL, region_fails_never, NULL));
 	expect(palloc_fallbacks() == PAGES);
@@ -598,16 +564,15 @@ static void touches_rest(const void *arg)
 {
 	void *p = (void *)arg;
 
-	palloc_touch(at(p, PAGES), PAGES);
+	palloc_touch(palloc_at(p, PAGES), PAGES);
 	expect(palloc_set_color(6) == 0);
-	palloc_touch(at(p, 2 * PAGES), PAGES);
+	palloc_touch(palloc_at(p, 2 * PAGES), PAGES);
 }
 
 static void test_region(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_color(5) == 0);
 	p = mmap(NULL, 3 * PAGES * palloc_page_size, PROT_READ | PROT_WRITE,
@@ -619,7 +584,7 @@ static void test_region(const void *arg)
 	expect(palloc_run_in(NULL, touches_rest, p));
 	palloc_touch(p, 3 * PAGES);
 	expect(palloc_pure_any(p, 2 * PAGES, "5"));
-	expect(palloc_pure_any(at(p, 2 * PAGES), PAGES, "6"));
+	expect(palloc_pure_any(palloc_at(p, 2 * PAGES), PAGES, "6"));
 	palloc_free(p, 3 * PAGES);
 	expect(palloc_fallbacks() == 0);
 }
@@ -629,21 +594,12 @@ static void region_in_cg(const void *arg)
 	void *p = mmap(NULL, PAGES * palloc_page_size, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS | MAP_PALLOC, -1, 0);
 
-	(void)arg;
 	/* Without colors of its own it has the cgroup's. */
 	palloc_touch(p, PAGES / 2);
 	expect(palloc_pure_any(p, PAGES / 2, BINS));
 	expect(palloc_set_color(9) == 0);
-	palloc_touch(at(p, PAGES / 2), PAGES / 2);
-	expect(palloc_pure_any(at(p, PAGES / 2), PAGES / 2, "9"));
-}
-
-static void test_region_in_cg(const void *arg)
-{
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	expect(palloc_run_in(colored_cg(), region_in_cg, NULL));
-	expect(palloc_fallbacks() == 0);
+	palloc_touch(palloc_at(p, PAGES / 2), PAGES / 2);
+	expect(palloc_pure_any(palloc_at(p, PAGES / 2), PAGES / 2, "9"));
 }
 
 /* Huge pages */
@@ -699,7 +655,7 @@ static void reads_zeroes(const void *arg)
 		list = "2";
 	p = palloc_map_pages(pages, MAP_PALLOC);
 	for (i = 0; i < pages; i++)
-		sum += *at(p, i);
+		sum += *palloc_at(p, i);
 	expect(sum == 0);
 	expect(palloc_zeroes(p, pages) == pages);
 	expect(palloc_fallbacks() == 0);
@@ -713,7 +669,6 @@ static void reads_zeroes(const void *arg)
 
 static void test_zero(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_run_in(colored_cg(), reads_zeroes, BINS));
 	expect(palloc_run_in(NULL, reads_zeroes, BINS));
@@ -737,7 +692,6 @@ static void test_refused(const void *arg)
 	int fd;
 	void *p;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_color(5) == 0);
 	fd = memfd_create("palloc", MFD_CLOEXEC);
@@ -778,11 +732,10 @@ static void maps_dax(const void *arg)
 	size_t i, here = 0;
 	void *p;
 
-	(void)arg;
 	/* The file's own pages, one after the other. */
 	p = map_all(fd, PAGES);
 	for (i = 0; i < PAGES; i++)
-		here += palloc_any_pfn(at(p, i)) == palloc_any_pfn(p) + i;
+		here += palloc_any_pfn(palloc_at(p, i)) == palloc_any_pfn(p) + i;
 	expect(palloc_any_pfn(p) && here == PAGES);
 	palloc_free(p, PAGES);
 	expect(!maps(fd, MAP_PRIVATE) && errno == EINVAL);
@@ -800,7 +753,6 @@ static void test_dax(const void *arg)
 {
 	int fd = open(PMEM, O_RDWR | O_CLOEXEC);
 
-	(void)arg;
 	if (fd < 0)
 		palloc_bail("%s: %s", PMEM, strerror(errno));
 	make_erofs(fd, PAGES);
@@ -817,7 +769,6 @@ static void test_device(const void *arg)
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
 	void *p;
 
-	(void)arg;
 	if (fd < 0)
 		palloc_bail("%s: %s", DEVICE, strerror(errno));
 	palloc_setup_mask(0xf000);
@@ -836,11 +787,13 @@ static const struct palloc_test tests[] = {
 	{ "a file system on a disk", test_disk, NULL },
 	{ "a file larger than the color", test_large, NULL },
 	{ "tmpfs and shared memory", test_shmem, NULL },
-	{ "UFFDIO_COPY into shared memory", test_uffd, NULL },
+	{ "UFFDIO_COPY into shared memory", palloc_test_inside,
+	  PALLOC_INSIDE(BINS, "12-15", is_answered) },
 	{ "shared memory of a strict cgroup whose color runs out", test_runs_out, NULL },
 	{ "a shared region whose color runs out", test_region_runs_out, NULL },
 	{ "a shared region and fork", test_region, NULL },
-	{ "a shared region in a cgroup", test_region_in_cg, NULL },
+	{ "a shared region in a cgroup", palloc_test_inside,
+	  PALLOC_INSIDE(BINS, NULL, region_in_cg) },
 	{ "huge pages that the bins do not permit", test_huge, &no_huge },
 	{ "huge pages that the bins permit", test_huge, &has_huge },
 	{ "large folios that the bins do not permit", test_folios, &no_huge },
@@ -865,7 +818,6 @@ int main(void)
 {
 	unsigned int n = ARRAY_SIZE(tests);
 
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_CGROUP | PALLOC_NEED_SYSCALLS);
 	snprintf(dir, sizeof(dir), "/tmp/palloc_XXXXXX");
 	if (!mkdtemp(dir))

@@ -7,16 +7,9 @@
  * on the command line is set up first; what was there before is put back at the
  * end. Without -m nothing of palloc is used: that is for any kernel.
  */
-#define _GNU_SOURCE
-#include <errno.h>
 #include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -136,7 +129,6 @@ static void partner(const void *arg)
 {
 	char what;
 
-	(void)arg;
 	close(to_partner[1]);
 	while (read(to_partner[0], &what, 1) == 1) {
 		step(&second, what);

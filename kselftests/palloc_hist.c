@@ -3,14 +3,8 @@
  * Shows which colors the anonymous pages of a process have, as bars. The map is
  * the one in force; the colors are computed here from the page frame numbers.
  */
-#define _GNU_SOURCE
-#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 

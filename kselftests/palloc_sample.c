@@ -8,15 +8,9 @@
  * process that has ended since, or of a page on its way out. Pages that the
  * kernel has counted as fallbacks may be wrong.
  */
-#define _GNU_SOURCE
-#include <errno.h>
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 

@@ -6,21 +6,10 @@
  * none before all pages of its colors are used, wherever they lie; that a
  * fallback owner never does; and that each event is counted where it belongs.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/swap.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 
@@ -46,11 +35,6 @@ static void size_up(void)
 	mask = ((1ULL << bits) - 1) << 12;
 	bin_pages >>= bits;
 	palloc_note("%u bins of at most %zu pages", 1U << bits, bin_pages);
-}
-
-static char *at(void *p, size_t page)
-{
-	return (char *)p + page * palloc_page_size;
 }
 
 /* The files */
@@ -89,7 +73,6 @@ static void test_policy_file(const void *arg)
 	const char *cg = palloc_cg_new(NULL, "policy");
 	unsigned int i;
 
-	(void)arg;
 	expect(policy_is(cg, "fallback"));
 	expect(set_policy(cg, "strict\n") == 0);
 	expect(policy_is(cg, "strict"));
@@ -109,7 +92,6 @@ static void test_events_file(const void *arg)
 {
 	const char *cg = palloc_cg_new(NULL, "events");
 
-	(void)arg;
 	expect(palloc_cg_reads(cg, "palloc.events", "fallback 0\nfailed 0\nrecolor_failed 0\n"));
 	expect(palloc_cg_write(cg, "palloc.events", "0") < 0);
 }
@@ -118,7 +100,6 @@ static void test_not_on_root(const void *arg)
 {
 	char buf[64];
 
-	(void)arg;
 	expect(palloc_cg_read(palloc_cg_root(), "palloc.policy", buf,
 			      sizeof(buf)) == -ENOENT);
 	expect(palloc_cg_read(palloc_cg_root(), "palloc.events", buf,
@@ -131,7 +112,6 @@ static void test_configured(const void *arg)
 	const char *top = palloc_cg_new(NULL, "top");
 	const char *sub = palloc_cg_new(top, "sub");
 
-	(void)arg;
 	expect(set_policy(top, "strict") == 0);
 	expect(policy_is(sub, "fallback"));
 	expect(set_policy(sub, "strict") == 0);
@@ -158,7 +138,6 @@ static void prctl_values(const void *arg)
 {
 	pthread_t thread;
 
-	(void)arg;
 	expect(palloc_policy(PR_PALLOC_GET) == PR_PALLOC_FALLBACK);
 	expect(palloc_policy(PR_PALLOC_STRICT) == 0);
 	expect(palloc_policy(PR_PALLOC_GET) == PR_PALLOC_STRICT);
@@ -185,13 +164,11 @@ static void prctl_values(const void *arg)
 
 static void test_prctl(const void *arg)
 {
-	(void)arg;
 	expect(palloc_run_in(NULL, prctl_values, NULL));
 }
 
 static void forked(const void *arg)
 {
-	(void)arg;
 	expect(palloc_policy(PR_PALLOC_GET) == PR_PALLOC_STRICT);
 	expect(palloc_policy(PR_PALLOC_FALLBACK) == 0);
 }
@@ -200,14 +177,12 @@ static void execs(const void *arg)
 {
 	char * const argv[] = { "policy", "policy", NULL };
 
-	(void)arg;
 	execv(SELF, argv);
 	expect(!"execv returned");
 }
 
 static void forks_and_execs(const void *arg)
 {
-	(void)arg;
 	expect(palloc_policy(PR_PALLOC_STRICT) == 0);
 	expect(palloc_run_in(NULL, forked, NULL));
 	expect(palloc_policy(PR_PALLOC_GET) == PR_PALLOC_STRICT);
@@ -217,7 +192,6 @@ static void forks_and_execs(const void *arg)
 
 static void test_fork_exec(const void *arg)
 {
-	(void)arg;
 	expect(palloc_run_in(NULL, forks_and_execs, NULL));
 }
 
@@ -242,9 +216,9 @@ static bool fill(struct full *f, int flags)
 	f->size = 2 * bin_pages;
 	f->p = palloc_map_pages(f->size, flags);
 	f->n = palloc_try_touch(f->p, f->size, &bus);
-	end = at(f->p, f->n);
+	end = palloc_at(f->p, f->n);
 	do {
-		more = palloc_try_touch(at(f->p, f->n), f->size - f->n, NULL);
+		more = palloc_try_touch(palloc_at(f->p, f->n), f->size - f->n, NULL);
 		f->n += more;
 	} while (more);
 	if (f->n < f->size && bus.code == BUS_ADRERR && (char *)bus.addr == end)
@@ -315,7 +289,6 @@ static void test_strict_cgroup(const void *arg)
 	const int flags = 0;
 	long failed;
 
-	(void)arg;
 	palloc_setup_mask(mask);
 	top = palloc_cg_new(NULL, "top");
 	cg = strict_group(top, "strict");
@@ -339,10 +312,8 @@ static void test_strict_map(const void *arg)
 	const int flags = MAP_PALLOC;
 	const char *cg;
 
-	(void)arg;
 	palloc_setup_mask(mask);
-	cg = palloc_cg_new(NULL, "other");
-	expect(palloc_cg_bins(cg, "2") == 0);
+	cg = palloc_cg_with(NULL, "other", "2");
 	expect(palloc_run_in(cg, fills, &flags));
 	/* It was not the cgroup's colors that ran out. */
 	expect(events_are(cg, 0, 0));
@@ -357,7 +328,6 @@ static void other_cpu(const void *arg)
 	size_t n, got;
 	int i;
 
-	(void)arg;
 	begin_strict(MAP_PALLOC);
 	expect(fill(&f, MAP_PALLOC));
 	unfill(&f);
@@ -377,12 +347,9 @@ static void other_cpu(const void *arg)
 
 static void test_other_cpu(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(mask);
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
-		palloc_skip("needs two CPUs");
+	if (palloc_skip_if(sysconf(_SC_NPROCESSORS_ONLN) < 2, "needs two CPUs"))
 		return;
-	}
 	/* As long as they get. */
 	palloc_short_lists(false);
 	expect(palloc_run_in(NULL, other_cpu, NULL));
@@ -422,7 +389,7 @@ static void populates(const void *arg)
 
 	/* The kernel gets EFAULT for what a process gets a SIGBUS for. */
 	filled = fill(&f, flags);
-	for (p = at(f.p, f.n); p < at(f.p, f.size); p += ret) {
+	for (p = palloc_at(f.p, f.n); p < palloc_at(f.p, f.size); p += ret) {
 		ret = read(fd, p, palloc_page_size);
 		err = errno;
 		if (ret <= 0)
@@ -439,7 +406,6 @@ static void test_populate(const void *arg)
 	static const int flags[] = { 0, MAP_PALLOC };
 	const char *cg;
 
-	(void)arg;
 	palloc_setup_mask(mask);
 	cg = strict_group(NULL, "populate");
 	expect(palloc_run_in(cg, populates, &flags[0]));
@@ -457,7 +423,6 @@ static void copies(const void *arg)
 	pid_t pid;
 	int fd;
 
-	(void)arg;
 	begin_strict(MAP_PALLOC);
 	fd = memfd_create("policy", MFD_CLOEXEC);
 	expect(ftruncate(fd, size) == 0);
@@ -468,21 +433,16 @@ static void copies(const void *arg)
 	if (!expect(file != MAP_FAILED))
 		return;
 	for (i = 0; i < FEW; i++)
-		sum += *at(zero, i) + *at(file, i / 2);
+		sum += *palloc_at(zero, i) + *palloc_at(file, i / 2);
 	expect(sum == 0);
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		/* Its own memory has no colors, just its MAP_PALLOC regions. */
-		pause();
-		_exit(0);
-	}
+	/* Its own memory has no colors, just its MAP_PALLOC regions. */
+	pid = palloc_spawn(NULL, palloc_pause, NULL);
 	expect(fill(&f, MAP_PALLOC));
 	n[0] = palloc_try_touch(zero, FEW, NULL);
 	n[1] = palloc_try_touch(file, FEW / 2, NULL);
 	n[2] = palloc_try_touch(shared, FEW, NULL);
 	/* Not read before. */
-	n[3] = palloc_try_touch(at(file, FEW / 2), FEW / 2, NULL);
+	n[3] = palloc_try_touch(palloc_at(file, FEW / 2), FEW / 2, NULL);
 	unfill(&f);
 	expect(n[0] < FEW);
 	expect(n[1] < FEW / 2);
@@ -491,33 +451,15 @@ static void copies(const void *arg)
 	expect(palloc_try_touch(zero, FEW, NULL) == FEW);
 	expect(palloc_try_touch(file, FEW, NULL) == FEW);
 	expect(palloc_try_touch(shared, FEW, NULL) == FEW);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	palloc_kill(pid);
 	close(fd);
 }
 
 static void test_copies(const void *arg)
 {
-	(void)arg;
 	palloc_setup_mask(mask);
 	expect(palloc_run_in(NULL, copies, NULL));
 	expect(palloc_fallbacks() == 0);
-}
-
-/* A page that is pinned, as here for io_uring, is copied at fork. */
-static int pin_pages(void *addr, size_t pages)
-{
-	struct io_uring_params params = { .flags = 0 };
-	struct iovec iov = { addr, pages * palloc_page_size };
-	int fd = syscall(__NR_io_uring_setup, 1, &params);
-
-	if (fd < 0)
-		return -errno;
-	if (syscall(__NR_io_uring_register, fd, IORING_REGISTER_BUFFERS, &iov, 1)) {
-		close(fd);
-		return -errno;
-	}
-	return fd;
 }
 
 static void forks_pinned(const void *arg)
@@ -527,12 +469,11 @@ static void forks_pinned(const void *arg)
 	pid_t pid;
 	char *p;
 
-	(void)arg;
 	begin_strict(MAP_PALLOC);
 	p = palloc_alloc(FEW, MAP_PALLOC);
-	fd = pin_pages(p, FEW);
+	fd = palloc_pin_pages(p, FEW);
 	if (fd < 0)
-		palloc_bail("io_uring: %s", strerror(-fd));
+		palloc_bail("io_uring: %s", strerror(errno));
 	expect(fill(&f, MAP_PALLOC));
 	pid = fork();
 	err = errno;
@@ -554,11 +495,8 @@ static void test_fork(const void *arg)
 	struct io_uring_params params = { .flags = 0 };
 	int fd = syscall(__NR_io_uring_setup, 1, &params);
 
-	(void)arg;
-	if (fd < 0) {
-		palloc_skip("no io_uring");
+	if (palloc_skip_if(fd < 0, "no io_uring"))
 		return;
-	}
 	close(fd);
 	palloc_setup_mask(mask);
 	expect(palloc_run_in(NULL, forks_pinned, NULL));
@@ -590,7 +528,6 @@ static void copies_by_uffd(const void *arg)
 	struct full f;
 	char *p, *src;
 
-	(void)arg;
 	if (fd < 0)
 		palloc_bail("userfaultfd: %s", strerror(errno));
 	begin_strict(MAP_PALLOC);
@@ -615,11 +552,8 @@ static void test_uffd(const void *arg)
 {
 	int fd = syscall(__NR_userfaultfd, O_CLOEXEC);
 
-	(void)arg;
-	if (fd < 0) {
-		palloc_skip("no userfaultfd");
+	if (palloc_skip_if(fd < 0, "no userfaultfd"))
 		return;
-	}
 	close(fd);
 	palloc_setup_mask(mask);
 	expect(palloc_run_in(NULL, copies_by_uffd, NULL));
@@ -635,11 +569,10 @@ static void swaps_in(const void *arg)
 	size_t n, i;
 	char *p;
 
-	(void)arg;
 	begin_strict(MAP_PALLOC);
 	p = palloc_map_pages(FEW, MAP_PALLOC);
 	for (i = 0; i < FEW; i++)
-		*at(p, i) = i + 1;
+		*palloc_at(p, i) = i + 1;
 	/* A page may be in use just then. */
 	for (tries = 0; tries < 50 && palloc_absent(0, p, FEW) < FEW; tries++) {
 		palloc_drain_lru();
@@ -647,14 +580,14 @@ static void swaps_in(const void *arg)
 		usleep(20000);
 	}
 	for (i = 0; i < FEW; i++)
-		expect(!palloc_pfn(at(p, i)));
+		expect(!palloc_pfn(palloc_at(p, i)));
 	expect(fill(&f, MAP_PALLOC));
 	n = palloc_try_touch(p + 1, FEW, NULL);
 	unfill(&f);
 	expect(n < FEW);
 	expect(palloc_try_touch(p + 1, FEW, NULL) == FEW);
 	for (i = 0; i < FEW; i++)
-		expect(*at(p, i) == (char)(i + 1));
+		expect(*palloc_at(p, i) == (char)(i + 1));
 	expect(palloc_pure(p, FEW, "1"));
 }
 
@@ -664,11 +597,8 @@ static void test_swap(const void *arg)
 	int id = palloc_zram_add(pages);
 	char path[32];
 
-	(void)arg;
-	if (id < 0) {
-		palloc_skip("no zram");
+	if (palloc_skip_if(id < 0, "no zram"))
 		return;
-	}
 	snprintf(path, sizeof(path), "/dev/zram%d", id);
 	palloc_mkswap(path, pages);
 	if (expect(!swapon(path, 0))) {
@@ -681,16 +611,6 @@ static void test_swap(const void *arg)
 }
 
 /* Pages that KSM has merged need new ones to be told apart again. */
-static long ksm(const char *file)
-{
-	char path[64], text[32];
-
-	snprintf(path, sizeof(path), KSM "/%s", file);
-	if (palloc_file_read(path, text, sizeof(text)) <= 0)
-		return -1;
-	return atol(text);
-}
-
 static void unmerges(const void *arg)
 {
 	const size_t size = FEW * palloc_page_size;
@@ -699,17 +619,17 @@ static void unmerges(const void *arg)
 	int ret, err;
 	char *p;
 
-	(void)arg;
 	/* Once it has colors it is not merged any more. */
 	palloc_pin(0);
 	palloc_steady();
 	p = palloc_map_pages(FEW, MAP_PALLOC);
 	memset(p, 0x5a, size);
 	expect(madvise(p, size, MADV_MERGEABLE) == 0);
-	for (tries = 0; tries < 60000 && ksm("pages_sharing") < FEW - 1; tries++)
+	for (tries = 0; palloc_file_number(KSM "/pages_sharing") < FEW - 1 && tries < 60000;
+	     tries++)
 		usleep(10000);
 	expect(palloc_file_write(KSM "/run", "0", 1) == 0);
-	expect(palloc_pfn(p) == palloc_pfn(at(p, FEW - 1)));
+	expect(palloc_pfn(p) == palloc_pfn(palloc_at(p, FEW - 1)));
 	expect(palloc_set_color(1) == 0 && palloc_policy(PR_PALLOC_STRICT) == 0);
 	expect(fill(&f, MAP_PALLOC));
 	ret = madvise(p, size, MADV_UNMERGEABLE);
@@ -718,13 +638,12 @@ static void unmerges(const void *arg)
 	/* Which is madvise()'s word for ENOMEM. */
 	expect(ret == -1 && err == EAGAIN);
 	expect(madvise(p, size, MADV_UNMERGEABLE) == 0);
-	expect(palloc_pfn(p) != palloc_pfn(at(p, FEW - 1)));
+	expect(palloc_pfn(p) != palloc_pfn(palloc_at(p, FEW - 1)));
 	expect(palloc_pure(p, FEW, "1"));
 }
 
 static void test_ksm(const void *arg)
 {
-	(void)arg;
 	if (!palloc_keep(KSM "/run") || !palloc_keep(KSM "/sleep_millisecs")) {
 		palloc_skip("no KSM");
 		return;
@@ -750,7 +669,7 @@ static void is_full(const void *arg)
 
 	begin_strict(MAP_PALLOC);
 	expect(fill(&f, MAP_PALLOC));
-	target->p = at(f.p, f.n);
+	target->p = palloc_at(f.p, f.n);
 	__atomic_store_n(&target->ready, true, __ATOMIC_RELEASE);
 	pause();
 }
@@ -758,15 +677,13 @@ static void is_full(const void *arg)
 /* From outside, by one who has pages of any color. */
 static void test_remote(const void *arg)
 {
-	struct target *target = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct target *target = palloc_shared(1);
 	const size_t size = FEW * palloc_page_size;
 	struct iovec local, remote;
 	ssize_t ret = 0;
 	pid_t pid;
 	char *p;
 
-	(void)arg;
 	palloc_setup_mask(mask);
 	pid = palloc_spawn(NULL, is_full, target);
 	palloc_wait_for(&target->ready);
@@ -784,8 +701,7 @@ static void test_remote(const void *arg)
 		expect(ret == -1 && errno == EFAULT);
 		palloc_free(local.iov_base, FEW);
 	}
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	palloc_kill(pid);
 	munmap(target, palloc_page_size);
 }
 
@@ -818,12 +734,10 @@ static void test_hierarchy(const void *arg)
 	const char *top, *mid, *cg;
 	const int flags = 0;
 
-	(void)arg;
 	palloc_setup_mask(mask);
 	top = palloc_cg_new(NULL, "top");
 	mid = palloc_cg_new(top, "mid");
-	cg = palloc_cg_new(mid, "cg");
-	expect(palloc_cg_bins(cg, "1") == 0);
+	cg = palloc_cg_with(mid, "cg", "1");
 	expect(palloc_run_in(cg, all_of_it, &flags));
 	expect(palloc_cg_event(cg, "fallback") >= (long)bin_pages);
 	expect(events_are(top, palloc_cg_event(cg, "fallback"), 0));
@@ -864,11 +778,9 @@ static void test_changes(const void *arg)
 {
 	const char *top, *cg;
 
-	(void)arg;
 	palloc_setup_mask(mask);
 	top = palloc_cg_new(NULL, "top");
-	cg = palloc_cg_new(top, "cg");
-	expect(palloc_cg_bins(cg, "1") == 0);
+	cg = palloc_cg_with(top, "cg", "1");
 	expect(palloc_run_in(cg, sees_changes, top));
 }
 
@@ -901,10 +813,8 @@ static void test_regions(const void *arg)
 	bool group_strict;
 	const char *cg;
 
-	(void)arg;
 	palloc_setup_mask(mask);
-	cg = palloc_cg_new(NULL, "regions");
-	expect(palloc_cg_bins(cg, "1") == 0);
+	cg = palloc_cg_with(NULL, "regions", "1");
 	group_strict = false;
 	expect(palloc_run_in(cg, regions, &group_strict));
 	expect(palloc_cg_event(cg, "failed") == 0);
@@ -919,7 +829,6 @@ static void unreachable(const void *arg)
 {
 	char *p = palloc_map_pages(FEW, MAP_PALLOC);
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_colors("8-15") == 0);
 	expect(palloc_policy(PR_PALLOC_STRICT) == 0);
@@ -948,7 +857,6 @@ static void unreachable(const void *arg)
 
 static void test_unreachable(const void *arg)
 {
-	(void)arg;
 	expect(palloc_run_in(NULL, unreachable, NULL));
 }
 
@@ -958,7 +866,6 @@ static void test_notify(const void *arg)
 	const int flags = 0;
 	int fd[3], i;
 
-	(void)arg;
 	palloc_setup_mask(mask);
 	top = palloc_cg_new(NULL, "top");
 	cg = strict_group(top, "cg");
@@ -986,18 +893,16 @@ static void fails_for_ever(const void *arg)
 	expect(fill(&f, MAP_PALLOC));
 	__atomic_store_n(&target->ready, true, __ATOMIC_RELEASE);
 	for (;;)
-		palloc_try_touch(at(f.p, f.n), 1, NULL);
+		palloc_try_touch(palloc_at(f.p, f.n), 1, NULL);
 }
 
 static void test_killed(const void *arg)
 {
-	struct target *target = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct target *target = palloc_shared(1);
 	const int flags = MAP_PALLOC;
 	pid_t pid[4];
-	int i, status;
+	int i;
 
-	(void)arg;
 	palloc_setup_mask(mask);
 	for (i = 0; i < 4; i++)
 		pid[i] = palloc_spawn(NULL, fails_for_ever, target);
@@ -1005,10 +910,8 @@ static void test_killed(const void *arg)
 	usleep(300000);
 	for (i = 0; i < 4; i++)
 		kill(pid[i], SIGKILL);
-	for (i = 0; i < 4; i++) {
-		expect(waitpid(pid[i], &status, 0) == pid[i]);
-		expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	}
+	for (i = 0; i < 4; i++)
+		expect(palloc_kill(pid[i]));
 	expect(palloc_run_in(NULL, fills, &flags));
 	munmap(target, palloc_page_size);
 }
@@ -1028,7 +931,7 @@ static void takes_all_memory(const void *arg)
 	expect(palloc_file_write("/proc/self/oom_score_adj", "1000", 4) == 0);
 	/* Well above the watermarks, so that it is not killed by what it does. */
 	for (n = 0; palloc_meminfo("MemFree") > palloc_meminfo("MemTotal") / 10; n += 256)
-		palloc_touch(at(p, n), 256);
+		palloc_touch(palloc_at(p, n), 256);
 	__atomic_store_n(&target->ready, true, __ATOMIC_RELEASE);
 	for (;;)
 		pause();
@@ -1048,8 +951,7 @@ static void gets_its_share(const void *arg)
 
 static void test_memory_short(const void *arg)
 {
-	struct target *target = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct target *target = palloc_shared(1);
 	/* More than is left, most of which is of its colors. */
 	size_t pages = palloc_meminfo("MemTotal") * 1024 / palloc_page_size / 8;
 	const char *cg = palloc_cg_new(NULL, "short");
@@ -1057,7 +959,6 @@ static void test_memory_short(const void *arg)
 	int status = 0;
 	pid_t hog;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_cg_bins(cg, "0-14") == 0);
 	expect(set_policy(cg, "strict") == 0);
@@ -1106,7 +1007,6 @@ int main(int argc, char *argv[])
 		return palloc_policy(PR_PALLOC_GET) == PR_PALLOC_FALLBACK ?
 		       KSFT_PASS : KSFT_FAIL;
 
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
 	size_up();
 	palloc_run_tests(tests, ARRAY_SIZE(tests));

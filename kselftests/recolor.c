@@ -7,24 +7,13 @@
  * data, count what they did and what they could not do, and say so to whom it
  * is none of their business.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
 #define THP_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
 #define PAGES		2048
 #define PINNED		16
-#define NOBODY		65534
 
 /* Seen by all processes. */
 static struct shared {
@@ -71,7 +60,6 @@ static void stay(void)
 
 static void runs(const void *arg)
 {
-	(void)arg;
 	fill();
 	stay();
 }
@@ -102,8 +90,7 @@ static const char *begin(const char *bins)
 	palloc_file_write(THP_ENABLED, "never", 5);
 	palloc_tidy_memory();
 	mem = palloc_map_pages(PAGES, 0);
-	cg = palloc_cg_new(NULL, "recolor");
-	expect(palloc_cg_bins(cg, bins) == 0);
+	cg = palloc_cg_with(NULL, "recolor", bins);
 	return cg;
 }
 
@@ -143,30 +130,11 @@ static long recolor_now(const char *cg, long min, long max, long failed)
 /* The rest of a process's memory is some more. */
 #define MORE	512
 
-static bool all_pure(pid_t pid, const char *list)
-{
-	static struct palloc_hist hist;
-	struct palloc_set set;
-	unsigned long wrong = 0;
-	unsigned int i;
-
-	memset(&hist, 0, sizeof(hist));
-	palloc_set_parse(&set, list);
-	palloc_count_all(pid, false, &hist);
-	for (i = 0; i < PALLOC_MAX_BINS; i++)
-		if (!palloc_set_has(&set, i))
-			wrong += hist.n[i];
-	if (wrong)
-		palloc_note("%lu of %lu pages outside %s", wrong, hist.pages, list);
-	return !wrong && hist.pages > PAGES;
-}
-
 static void test_bins(const void *arg)
 {
 	const char *cg = begin("0-3");
 	pid_t pid = start(cg, runs);
 
-	(void)arg;
 	expect(palloc_cg_reads(cg, "palloc.recolor", "moved 0\nfailed 0\n"));
 	expect(palloc_pure_pid(pid, mem, PAGES, "0-3"));
 	recolor_now(cg, 0, MORE, 0);
@@ -174,12 +142,12 @@ static void test_bins(const void *arg)
 	expect(palloc_pure_pid(pid, mem, PAGES, "0-3"));
 	recolor_now(cg, PAGES, PAGES + MORE, 0);
 	expect(palloc_pure_pid(pid, mem, PAGES, "8-11"));
-	expect(all_pure(pid, "8-11"));
+	expect(palloc_process_pure(pid, "8-11", PAGES + 1));
 	recolor_now(cg, 0, 0, 0);
 	/* Half of the pages may stay. */
 	expect(palloc_cg_bins(cg, "10-13") == 0);
 	recolor_now(cg, PAGES / 2 - PAGES / 16, PAGES / 2 + PAGES / 16 + MORE / 2, 0);
-	expect(all_pure(pid, "10-13"));
+	expect(palloc_process_pure(pid, "10-13", PAGES + 1));
 	/* Without bins every color is right. */
 	expect(palloc_cg_bins(cg, "\n") == 0);
 	recolor_now(cg, 0, 0, 0);
@@ -192,11 +160,10 @@ static void test_moved_in(const void *arg)
 	const char *cg = begin("4-6");
 	pid_t pid = start(NULL, runs);
 
-	(void)arg;
 	expect(palloc_cg_move(cg, pid) == 0);
 	recolor_now(cg, PAGES / 2, PAGES + MORE, 0);
 	expect(palloc_pure_pid(pid, mem, PAGES, "4-6"));
-	expect(all_pure(pid, "4-6"));
+	expect(palloc_process_pure(pid, "4-6", PAGES + 1));
 	stop(pid);
 	end();
 }
@@ -207,7 +174,6 @@ static void test_below(const void *arg)
 	const char *cg = begin("0-7"), *below = palloc_cg_new(cg, "below");
 	pid_t pid = start(below, runs);
 
-	(void)arg;
 	expect(palloc_cg_bins(below, "0-1") == 0);
 	recolor_now(cg, PAGES / 2, PAGES + MORE, 0);
 	expect(palloc_cg_reads(below, "palloc.recolor", "moved 0\nfailed 0\n"));
@@ -224,7 +190,6 @@ static void test_disabled(const void *arg)
 	const char *cg = begin("0-3");
 	pid_t pid = start(NULL, runs);
 
-	(void)arg;
 	expect(palloc_cg_move(cg, pid) == 0);
 	palloc_enable(false);
 	recolor_now(cg, 0, 0, 0);
@@ -240,7 +205,6 @@ static void pins(const void *arg)
 {
 	struct iovec iov = { .iov_base = mem, .iov_len = PINNED * palloc_page_size };
 
-	(void)arg;
 	fill();
 	expect(pipe(shared->pipe) == 0);
 	expect(vmsplice(shared->pipe[1], &iov, 1, 0) == (ssize_t)iov.iov_len);
@@ -287,7 +251,6 @@ static void test_pinned(const void *arg)
 	long counted;
 	int fd[3], i;
 
-	(void)arg;
 	for (i = 0; i < 3; i++)
 		fd[i] = palloc_cg_open_events(groups[i]);
 	expect(palloc_cg_bins(cg, "4-7") == 0);
@@ -313,7 +276,7 @@ static void test_pinned(const void *arg)
 	palloc_wait_for(&shared->ready);
 	counted += recolor_now(cg, PINNED, PINNED + MORE, 0);
 	expect(palloc_cg_event(cg, "recolor_failed") == counted);
-	expect(all_pure(pid, "4-7"));
+	expect(palloc_process_pure(pid, "4-7", PAGES + 1));
 	stop(pid);
 	end();
 }
@@ -335,7 +298,6 @@ static void forks(const void *arg)
 	size_t i, same = 0;
 	pid_t pid;
 
-	(void)arg;
 	fill();
 	pid = fork();
 	if (!pid) {
@@ -362,7 +324,6 @@ static void test_shared(const void *arg)
 	const char *cg = begin("0-3");
 	pid_t pid;
 
-	(void)arg;
 	pfns = mmap(NULL, PAGES * sizeof(*pfns), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid = start(cg, forks);
@@ -389,7 +350,6 @@ static void runs_huge(const void *arg)
 {
 	bool huge;
 
-	(void)arg;
 	madvise(mem, PAGES * palloc_page_size, MADV_HUGEPAGE);
 	fill();
 	huge = are_huge();
@@ -416,7 +376,6 @@ static void begin_huge(const char *bins, const char **cg)
 /* Linux v6.12 and later would give the pages of one that is split back. */
 static void runs_zeroes(const void *arg)
 {
-	(void)arg;
 	madvise(mem, PAGES * palloc_page_size, MADV_HUGEPAGE);
 	memset(mem, 0, PAGES * palloc_page_size);
 	expect(are_huge());
@@ -446,7 +405,6 @@ static void test_huge_kept(const void *arg)
 	const char *cg;
 	pid_t pid;
 
-	(void)arg;
 	begin_huge("1", &cg);
 	palloc_setup_mask(0x600000);
 	pid = start(NULL, runs_huge);
@@ -460,18 +418,6 @@ static void test_huge_kept(const void *arg)
 	end();
 }
 
-/* Pages of a file that only one process has mapped. */
-static __u64 file_pfn(const void *addr)
-{
-	__u64 entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-
-	expect(pread(fd, &entry, sizeof(entry), (uintptr_t)addr / palloc_page_size *
-		     sizeof(entry)) == sizeof(entry));
-	close(fd);
-	return entry & ((1ULL << 55) - 1);
-}
-
 static void test_file(const void *arg)
 {
 	const char *cg = begin("7");
@@ -480,7 +426,6 @@ static void test_file(const void *arg)
 	pid_t pid;
 	int fd;
 
-	(void)arg;
 	palloc_free(mem, PAGES);
 	fd = memfd_create("recolor", 0);
 	expect(ftruncate(fd, PAGES * palloc_page_size) == 0);
@@ -493,7 +438,7 @@ static void test_file(const void *arg)
 	/* It is all that the child has left, and shows when it is mapped here. */
 	for (i = 0; i < PAGES; i++) {
 		(void)__atomic_load_n(cell(i), __ATOMIC_RELAXED);
-		color_wrong += palloc_color(&palloc_map, file_pfn(cell(i))) != 7;
+		color_wrong += palloc_color(&palloc_map, palloc_any_pfn(cell(i))) != 7;
 	}
 	expect(!color_wrong);
 	expect_data();
@@ -506,7 +451,6 @@ static void test_cg_invalid(const void *arg)
 	const char *cg = begin("0-3");
 	unsigned int i;
 
-	(void)arg;
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		expect(palloc_cg_write(cg, "palloc.recolor", bad[i]) == -EINVAL);
 	recolor_now(cg, 0, 0, 0);
@@ -520,7 +464,6 @@ static void test_region(const void *arg)
 	char *p, *other;
 	__u64 pfn;
 
-	(void)arg;
 	begin("");
 	expect(palloc_set_colors("3") == 0);
 	p = palloc_alloc(PAGES, MAP_PALLOC);
@@ -543,7 +486,6 @@ static void recolors_shared(const void *arg)
 	char *region, *other, *private;
 	unsigned int tries = 0;
 
-	(void)arg;
 	expect(palloc_set_colors("3") == 0);
 	region = mmap(NULL, PAGES * palloc_page_size, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS | MAP_PALLOC, -1, 0);
@@ -567,20 +509,8 @@ static void recolors_shared(const void *arg)
 	expect(palloc_pure_any(other, PAGES, "8-11"));
 }
 
-static void test_shared_region(const void *arg)
-{
-	const char *cg;
-
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "shares");
-	expect(palloc_cg_bins(cg, "8-11") == 0);
-	expect(palloc_run_in(cg, recolors_shared, NULL));
-}
-
 static void region_child(const void *arg)
 {
-	(void)arg;
 	expect(palloc_set_colors("3") == 0);
 	mem = mmap(mem, PAGES * palloc_page_size, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_PALLOC, -1, 0);
@@ -593,7 +523,6 @@ static void test_other_process(const void *arg)
 {
 	pid_t pid;
 
-	(void)arg;
 	begin("");
 	pid = start(NULL, region_child);
 	recolor_pid_now(pid, PAGES, 0);
@@ -602,20 +531,13 @@ static void test_other_process(const void *arg)
 	end();
 }
 
-static void drop(void)
-{
-	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-	    setresuid(NOBODY, NOBODY, NOBODY))
-		palloc_bail("cannot give up privileges");
-}
-
 static void unprivileged(const void *arg)
 {
 	const pid_t *root = arg;
 	struct palloc_recolor r;
 	char *p;
 
-	drop();
+	expect(palloc_be_nobody());
 	expect(recolor_pid(*root, &r) == -EPERM);
 	expect(recolor_pid(1, &r) == -EPERM);
 	expect(palloc_set_colors("3") == 0);
@@ -630,7 +552,6 @@ static void test_errors(const void *arg)
 	struct palloc_recolor r;
 	pid_t pid, self = getpid();
 
-	(void)arg;
 	begin("");
 	expect(recolor_pid(0x3fffffff, &r) == -ESRCH);
 	expect(recolor_pid(1UL << 32, &r) == -ESRCH);
@@ -649,7 +570,6 @@ static void test_errors(const void *arg)
 /* Interrupted again and again, in the end it has moved each page once. */
 static void on_alarm(int sig)
 {
-	(void)sig;
 }
 
 static void test_interrupted(const void *arg)
@@ -661,7 +581,6 @@ static void test_interrupted(const void *arg)
 	char *p;
 	long ret;
 
-	(void)arg;
 	begin("");
 	/* A node has too few pages of one color. */
 	expect(palloc_set_colors("3-4") == 0);
@@ -707,7 +626,8 @@ static const struct palloc_test tests[] = {
 	{ "palloc.recolor: pages of a file", test_file, NULL },
 	{ "palloc.recolor: what is not understood", test_cg_invalid, NULL },
 	{ "PR_PALLOC_RECOLOR: regions", test_region, NULL },
-	{ "PR_PALLOC_RECOLOR: shared regions", test_shared_region, NULL },
+	{ "PR_PALLOC_RECOLOR: shared regions", palloc_test_inside,
+	  PALLOC_INSIDE("8-11", NULL, recolors_shared) },
 	{ "PR_PALLOC_RECOLOR: of another process", test_other_process, NULL },
 	{ "PR_PALLOC_RECOLOR: errors and privileges", test_errors, NULL },
 	{ "PR_PALLOC_RECOLOR: interrupted", test_interrupted, NULL },
@@ -715,11 +635,7 @@ static const struct palloc_test tests[] = {
 
 int main(void)
 {
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	shared = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		palloc_bail("mmap: %s", strerror(errno));
+	shared = palloc_shared(1);
 	palloc_run_tests(tests, ARRAY_SIZE(tests));
 }

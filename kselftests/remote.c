@@ -9,22 +9,13 @@
  * no difference whether the other process has colors of its own, and an owner
  * without colors is not given those of the other one.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/io_uring.h>
 #include <linux/iommufd.h>
 #include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "../../../../drivers/iommu/iommufd/iommufd_test.h"
 #include "../../../../lib/test_hmm_uapi.h"
@@ -66,11 +57,6 @@ struct method {
 	void (*write)(const struct target *t);
 	const char *device;		/* that it needs, or NULL */
 };
-
-static char *at(const void *p, size_t page)
-{
-	return (char *)p + page * palloc_page_size;
-}
 
 /* The owner's side */
 
@@ -125,7 +111,7 @@ static void have_ring(struct target *t, int file, unsigned int sqe_flags)
 			.opcode = IORING_OP_READ,
 			.flags = sqe_flags,
 			.fd = file,
-			.addr = (uintptr_t)at(t->p, i),
+			.addr = (uintptr_t)palloc_at(t->p, i),
 			.len = palloc_page_size,
 		};
 		array[i] = i;
@@ -221,7 +207,7 @@ static void map_text(struct target *t, int flags)
 		palloc_bail("malloc: %s", strerror(errno));
 	memset(text, NOP, size);
 	for (i = 1; i <= t->pages; i++)
-		*(at(text, i) - 1) = (char)RET;
+		*(palloc_at(text, i) - 1) = (char)RET;
 	snprintf(t->path, sizeof(t->path), "/tmp/palloc_remote.%d", getpid());
 	fd = open(t->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
 	if (fd < 0 || write(fd, text, size) != (ssize_t)size)
@@ -267,7 +253,7 @@ static void write_ptrace(const struct target *t)
 	if (!attach(t))
 		return;
 	for (i = 0; i < t->pages; i++)
-		if (!expect(!ptrace(PTRACE_POKEDATA, t->pid, at(t->p, i), (void *)1L)))
+		if (!expect(!ptrace(PTRACE_POKEDATA, t->pid, palloc_at(t->p, i), (void *)1L)))
 			break;
 	expect(!ptrace(PTRACE_DETACH, t->pid, NULL, NULL));
 }
@@ -282,10 +268,10 @@ static void write_breakpoints(const struct target *t)
 		return;
 	for (i = 0; i < t->pages; i++) {
 		errno = 0;
-		word = ptrace(PTRACE_PEEKTEXT, t->pid, at(t->p, i), NULL);
+		word = ptrace(PTRACE_PEEKTEXT, t->pid, palloc_at(t->p, i), NULL);
 		expect(!errno && (word & 0xff) == NOP);
 		word = (word & ~0xffL) | INT3;
-		if (!expect(!ptrace(PTRACE_POKETEXT, t->pid, at(t->p, i), (void *)word)))
+		if (!expect(!ptrace(PTRACE_POKETEXT, t->pid, palloc_at(t->p, i), (void *)word)))
 			break;
 	}
 	expect(!ptrace(PTRACE_DETACH, t->pid, NULL, NULL));
@@ -302,7 +288,7 @@ static void write_mem(const struct target *t)
 	if (!expect(fd >= 0))
 		return;
 	for (i = 0; i < t->pages; i++)
-		if (!expect(pwrite(fd, "x", 1, (uintptr_t)at(t->p, i)) == 1))
+		if (!expect(pwrite(fd, "x", 1, (uintptr_t)palloc_at(t->p, i)) == 1))
 			break;
 	close(fd);
 }
@@ -507,26 +493,18 @@ static void test_remote(const void *arg)
 	pid_t pid;
 
 	palloc_setup_mask(0xf000);
-	r.t = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-		   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (!expect(r.t != MAP_FAILED))
-		return;
+	r.t = palloc_shared(1);
 	r.t->pages = owners_list(&r) ? PAGES : PALLOC_MANY;
-	if (r.group) {
-		owner = palloc_cg_new(NULL, "owner");
-		expect(palloc_cg_bins(owner, OWNER) == 0);
-	}
-	if (r.writer) {
-		writer = palloc_cg_new(NULL, "writer");
-		expect(palloc_cg_bins(writer, WRITER) == 0);
-	}
+	if (r.group)
+		owner = palloc_cg_with(NULL, "owner", OWNER);
+	if (r.writer)
+		writer = palloc_cg_with(NULL, "writer", WRITER);
 	pid = palloc_spawn(owner, owns, &r);
 	while (!__atomic_load_n(&r.t->ready, __ATOMIC_ACQUIRE) && !waitpid(pid, NULL, WNOHANG))
 		usleep(1000);
 	if (expect(r.t->ready))
 		expect(palloc_run_in(writer, writes, &r));
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	palloc_kill(pid);
 	if (r.t->path[0])
 		unlink(r.t->path);
 	expect(palloc_fallbacks() == 0);
@@ -595,12 +573,9 @@ static void pins(const void *arg)
 static void test_pin(const void *arg)
 {
 	struct pin pin = *(const struct pin *)arg;
-	const char *cg;
+	const char *cg = palloc_setup_cg("pins", OWNER);
 	void *p;
 
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "pins");
-	expect(palloc_cg_bins(cg, OWNER) == 0);
 	pin.list = pin.region ? REGION : OWNER;
 	expect(palloc_run_in(cg, pins, &pin));
 	if (pin.device) {
@@ -617,17 +592,15 @@ static void test_pin(const void *arg)
 	palloc_free(p, PAGES);
 }
 
-static const struct pin uring_group = { .fn = pin_uring };
 static const struct pin uring_region = { .fn = pin_uring, .region = true };
-static const struct pin read_group = { .fn = pin_read };
 static const struct pin read_region = { .fn = pin_read, .region = true };
 static const struct pin device_group = { .fn = pin_read, .device = true };
 static const struct pin device_region = { .fn = pin_read, .device = true, .region = true };
 
 static const struct palloc_test pin_tests[] = {
-	{ "io_uring's buffers: cgroup", test_pin, &uring_group },
+	{ "io_uring's buffers: cgroup", test_pin, &(const struct pin){ .fn = pin_uring } },
 	{ "io_uring's buffers: region", test_pin, &uring_region },
-	{ "pinned for reading: cgroup", test_pin, &read_group },
+	{ "pinned for reading: cgroup", test_pin, &(const struct pin){ .fn = pin_read } },
 	{ "pinned for reading: region", test_pin, &read_region },
 	/* Where a device has such memory. */
 	{ "a device's memory, pinned: cgroup", test_pin, &device_group },
@@ -681,7 +654,6 @@ int main(void)
 		if (!pin->device || !access(HMM_COHERENT, F_OK))
 			tests[n++] = pin_tests[i];
 	}
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
 	palloc_run_tests(tests, n);
 }

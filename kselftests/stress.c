@@ -8,18 +8,8 @@
  * under this load breaks nothing: afterwards colors hold again, and the free
  * memory comes back, in large blocks too.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/kernel-page-flags.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -214,8 +204,7 @@ static void start(unsigned int iterations, bool check_colors)
 		group[i] = NULL;
 		if (kinds[i].bins) {
 			snprintf(name, sizeof(name), "worker%u", i);
-			group[i] = palloc_cg_new(NULL, name);
-			expect(palloc_cg_bins(group[i], kinds[i].bins) == 0);
+			group[i] = palloc_cg_with(NULL, name, kinds[i].bins);
 		}
 		workers[i].index = i;
 		workers[i].iterations = iterations;
@@ -233,13 +222,9 @@ static void stop(void)
 
 static void finish(void)
 {
-	unsigned int i;
-
-	for (i = 0; i < WORKERS; i++)
-		expect(palloc_reap(worker_pid[i]));
+	palloc_reap_all(worker_pid, WORKERS);
 	stop();
-	for (i = 0; i < CHURNERS; i++)
-		expect(palloc_reap(churner_pid[i]));
+	palloc_reap_all(churner_pid, CHURNERS);
 }
 
 static void settled(const void *arg)
@@ -300,7 +285,6 @@ static void test_purity(const void *arg)
 {
 	unsigned long long fallbacks;
 
-	(void)arg;
 	start(ITERATIONS, true);
 	finish();
 	fallbacks = palloc_fallbacks();
@@ -322,7 +306,6 @@ static void test_map_change(const void *arg)
 	};
 	unsigned int i;
 
-	(void)arg;
 	start(0, false);
 	for (i = 0; i < CHANGES; i++) {
 		if (i % 6 == 5)
@@ -344,7 +327,6 @@ static void test_switch(const void *arg)
 {
 	unsigned int i;
 
-	(void)arg;
 	start(0, false);
 	for (i = 0; i < CHANGES; i++) {
 		palloc_enable(i & 1);
@@ -360,7 +342,6 @@ static void test_moves(const void *arg)
 {
 	unsigned int i;
 
-	(void)arg;
 	start(0, false);
 	for (i = 0; i < CHANGES; i++) {
 		pid_t pid = worker_pid[i % 4];
@@ -385,7 +366,6 @@ static void test_memory_returns(const void *arg)
 	long slack = MEMORY_SLACK / palloc_page_size, now, blocks, whole;
 	unsigned int order = 0;
 
-	(void)arg;
 	palloc_tidy_memory();
 	now = palloc_vmstat("nr_free_pages");
 	blocks = palloc_highest_blocks(&order);
@@ -414,12 +394,8 @@ int main(void)
 {
 	unsigned int order = 0;
 
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	shared = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		palloc_bail("mmap: %s", strerror(errno));
+	shared = palloc_shared(1);
 	palloc_tidy_memory();
 	free_before = palloc_vmstat("nr_free_pages");
 	blocks_before = palloc_highest_blocks(&order);

@@ -7,16 +7,8 @@
  * read at once, with a loop device, which is not, and with zswap before it.  And
  * that what is in the swap cache keeps its color when it is moved.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/loop.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/swap.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -372,7 +364,6 @@ static void test_strict(const void *arg)
 	static const char *const list[OWNERS] = { "0-1", "2-3", NULL };
 	unsigned int i;
 
-	(void)arg;
 	if (!palloc_keep(CLUSTER) || !palloc_keep(READAHEAD) || !space_new(LOOP)) {
 		palloc_skip("no such swap");
 		return;
@@ -419,7 +410,6 @@ static void test_moved(const void *arg)
 	int colors[16] = { 0 };
 	size_t in_cache, i, j, bad = 0;
 
-	(void)arg;
 	if (!palloc_keep(CLUSTER) || !palloc_keep(READAHEAD) || !space_new(LOOP)) {
 		palloc_skip("no such swap");
 		return;
@@ -466,7 +456,6 @@ static const struct palloc_test tests[] = {
 
 int main(void)
 {
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_CGROUP);
 	palloc_pin(0);
 	palloc_steady();

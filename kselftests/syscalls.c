@@ -5,43 +5,24 @@
  * the process's map in force (seen in the colors of the next pages); that they
  * act on the whole process and need no privilege.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <grp.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
 #define PAGES		64
 #define LONG_BITS	(8 * sizeof(long))
-#define NOBODY		65534
 
 /* The process's map, seen from outside: what a new region is given. */
 static bool in_force(const char *list)
 {
-	void *p = palloc_alloc(PAGES, MAP_PALLOC);
-	bool pure = palloc_pure(p, PAGES, list);
-
-	palloc_free(p, PAGES);
-	return pure;
+	return palloc_given(PAGES, MAP_PALLOC, list);
 }
 
 static bool cleared(void)
 {
-	void *p = palloc_alloc(PALLOC_MANY, MAP_PALLOC);
-	bool mixed = palloc_mixed(p, PALLOC_MANY);
-
-	palloc_free(p, PALLOC_MANY);
-	return mixed;
+	return palloc_given(PALLOC_MANY, MAP_PALLOC, NULL);
 }
 
 static void test_set_color(const void *arg)
@@ -49,7 +30,6 @@ static void test_set_color(const void *arg)
 	unsigned int color;
 	char list[16];
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	for (color = 0; color < 16; color++) {
 		snprintf(list, sizeof(list), "%u", color);
@@ -78,7 +58,6 @@ static void test_one_bin(const void *arg)
 {
 	unsigned long map = 1;
 
-	(void)arg;
 	palloc_setup_mask(0);
 	expect(palloc_set_color(0) == 0);
 	expect(palloc_set_color(1) == -1 && errno == EINVAL);
@@ -95,7 +74,6 @@ static void test_most_bins(const void *arg)
 	struct palloc_set set;
 	char list[32];
 
-	(void)arg;
 	palloc_setup_mask(((1ULL << palloc_max_bits) - 1) << 12);
 	snprintf(list, sizeof(list), "%u", bins - 1);
 	expect(palloc_set_color(bins - 1) == 0);
@@ -114,10 +92,7 @@ struct good_map {
 	const char *list;
 };
 
-static const struct good_map map_all = { 0xffff, 16, "0-15" };
 static const struct good_map map_some = { 0x8421, 16, "0,5,10,15" };
-static const struct good_map map_short = { 0x3, 2, "0-1" };
-static const struct good_map map_one_bit = { 0x1, 1, "0" };
 /* Only nbits bits count: what lies past them in the word is not looked at. */
 static const struct good_map map_rest_5 = { ~0x1dUL, 5, "1" };
 static const struct good_map map_rest_16 = { ~0xfff7UL, 16, "3" };
@@ -138,7 +113,6 @@ static void test_map_longest(const void *arg)
 {
 	unsigned long map[PALLOC_LONGS] = { 0x0021 };
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_color_map(map, 1UL << palloc_max_bits) == 0);
 	expect(in_force("0,5"));
@@ -149,12 +123,9 @@ static void test_map_second_word(const void *arg)
 {
 	unsigned long map[2] = { 0x2, ~1UL };
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
-	if (palloc_max_bits < 7) {
-		palloc_skip("built for fewer than 128 bins");
+	if (palloc_skip_if(palloc_max_bits < 7, "built for fewer than 128 bins"))
 		return;
-	}
 	expect(palloc_set_color_map(map, LONG_BITS + 1) == 0);
 	expect(in_force("1"));
 	map[1] = 1;
@@ -169,10 +140,7 @@ struct clearing {
 	enum { POINTER_NULL, POINTER_BAD, POINTER_ZERO } pointer;
 };
 
-static const struct clearing clear_null = { 0, POINTER_NULL };
 static const struct clearing clear_bad = { 0, POINTER_BAD };
-static const struct clearing clear_zero = { 16, POINTER_ZERO };
-static const struct clearing clear_zero_1 = { 1, POINTER_ZERO };
 
 static void test_clear(const void *arg)
 {
@@ -196,7 +164,6 @@ static void test_clear_longest(const void *arg)
 {
 	static unsigned long zero[PALLOC_LONGS];
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_color(6) == 0);
 	expect(palloc_set_color_map(zero, 1UL << palloc_max_bits) == 0);
@@ -235,7 +202,6 @@ static void test_bad_nbits_next(const void *arg)
 {
 	static const unsigned long map[PALLOC_LONGS + 1] = { 0x0004 };
 
-	(void)arg;
 	bad_map(map, (1UL << palloc_max_bits) + 1, EINVAL);
 }
 
@@ -244,10 +210,8 @@ static void test_bad_bit(const void *arg)
 	unsigned long map[PALLOC_LONGS] = { 0x0004 };
 	unsigned int bit = *(const unsigned int *)arg;
 
-	if (bit >= 1U << palloc_max_bits) {
-		palloc_skip("built for fewer bins");
+	if (palloc_skip_if(bit >= 1U << palloc_max_bits, "built for fewer bins"))
 		return;
-	}
 	map[bit / LONG_BITS] |= 1UL << bit % LONG_BITS;
 	bad_map(map, 1UL << palloc_max_bits, EINVAL);
 }
@@ -259,7 +223,6 @@ static const unsigned int bit_255 = 255;
 
 static void test_null(const void *arg)
 {
-	(void)arg;
 	bad_map(NULL, 16, EFAULT);
 }
 
@@ -267,7 +230,6 @@ static void test_unmapped(const void *arg)
 {
 	void *p = palloc_map_pages(1, 0);
 
-	(void)arg;
 	palloc_free(p, 1);
 	bad_map(p, 16, EFAULT);
 }
@@ -276,7 +238,6 @@ static void test_no_read(const void *arg)
 {
 	void *p = palloc_alloc(1, 0);
 
-	(void)arg;
 	expect(mprotect(p, palloc_page_size, PROT_NONE) == 0);
 	bad_map(p, 16, EFAULT);
 	palloc_free(p, 1);
@@ -284,7 +245,6 @@ static void test_no_read(const void *arg)
 
 static void test_kernel_pointer(const void *arg)
 {
-	(void)arg;
 	bad_map((void *)-4096L, 16, EFAULT);
 	bad_map((void *)(1UL << 63), 16, EFAULT);
 }
@@ -295,7 +255,6 @@ static void test_crossing(const void *arg)
 	char *p = palloc_alloc(2, 0);
 	unsigned long *last = (unsigned long *)(p + palloc_page_size) - 1;
 
-	(void)arg;
 	palloc_free(p + palloc_page_size, 1);
 	*last = 0x0008;
 	palloc_setup_mask(0xf000);
@@ -311,7 +270,6 @@ static void test_crossing(const void *arg)
 /* What is wrong with the number is found before the pointer is used. */
 static void test_order_of_checks(const void *arg)
 {
-	(void)arg;
 	bad_map(NULL, 1UL << 40, EINVAL);
 	bad_map((void *)-4096L, (1UL << palloc_max_bits) + 1, EINVAL);
 }
@@ -341,7 +299,6 @@ static void test_threads(const void *arg)
 	struct shared s = { .pure = { false } };
 	pthread_t thread;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	pthread_barrier_init(&s.barrier, NULL, 2);
 	if (!expect(!pthread_create(&thread, NULL, other_thread, &s)))
@@ -360,15 +317,10 @@ static void test_threads(const void *arg)
 
 static void test_process_only(const void *arg)
 {
-	void *p;
-
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_color(9) == 0);
 	/* Without MAP_PALLOC the call changes nothing. */
-	p = palloc_alloc(PALLOC_MANY, 0);
-	expect(palloc_mixed(p, PALLOC_MANY));
-	palloc_free(p, PALLOC_MANY);
+	expect(palloc_given(PALLOC_MANY, 0, NULL));
 	expect(in_force("9"));
 }
 
@@ -451,7 +403,6 @@ static void test_race_faults(const void *arg)
 	pthread_t thread[3];
 	unsigned int i;
 
-	(void)arg;
 	begin_race(&r);
 	for (i = 0; i < ARRAY_SIZE(thread); i++)
 		if (!expect(!pthread_create(&thread[i], NULL, faults, &r)))
@@ -476,7 +427,6 @@ static void test_race_fork(const void *arg)
 	pthread_t thread;
 	unsigned int i;
 
-	(void)arg;
 	begin_race(&r);
 	if (!expect(!pthread_create(&thread, NULL, changes, &r)))
 		return;
@@ -502,8 +452,7 @@ static void nobody(const void *arg)
 	struct handover *h = (struct handover *)arg;
 	unsigned long map = 1 << 11;
 
-	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-	    setresuid(NOBODY, NOBODY, NOBODY))
+	if (!palloc_be_nobody())
 		palloc_bail("cannot drop privileges");
 	/* Changing ids has reset it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -525,12 +474,8 @@ static void test_unprivileged(const void *arg)
 	struct handover *h;
 	pid_t pid;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
-	h = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		 -1, 0);
-	if (!expect(h != MAP_FAILED))
-		return;
+	h = palloc_shared(1);
 	pid = palloc_spawn(NULL, nobody, h);
 	palloc_wait_for(&h->ready);
 	expect(h->ret[0] == -1 && h->err == EINVAL);
@@ -540,8 +485,7 @@ static void test_unprivileged(const void *arg)
 	expect(palloc_pure_pid(pid, h->region, PAGES / 2, "11"));
 	expect(palloc_pure_pid(pid, (char *)h->region + PAGES / 2 * palloc_page_size,
 			       PAGES / 2, "3"));
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	palloc_kill(pid);
 	palloc_free(h, 1);
 }
 
@@ -555,20 +499,20 @@ static const struct palloc_test tests[] = {
 	{ "set_color: -1", test_bad_color, &color_minus_one },
 	{ "one bin only", test_one_bin, NULL },
 	{ "as many bins as built for", test_most_bins, NULL },
-	{ "set_color_map: all colors", test_map, &map_all },
+	{ "set_color_map: all colors", test_map, &(const struct good_map){ 0xffff, 16, "0-15" } },
 	{ "set_color_map: some colors", test_map, &map_some },
-	{ "set_color_map: 2 bits", test_map, &map_short },
-	{ "set_color_map: 1 bit", test_map, &map_one_bit },
+	{ "set_color_map: 2 bits", test_map, &(const struct good_map){ 0x3, 2, "0-1" } },
+	{ "set_color_map: 1 bit", test_map, &(const struct good_map){ 0x1, 1, "0" } },
 	{ "set_color_map: 5 bits of a word", test_map, &map_rest_5 },
 	{ "set_color_map: 16 bits of a word", test_map, &map_rest_16 },
 	{ "set_color_map: 63 bits of a word", test_map, &map_rest_63 },
 	{ "set_color_map: more bits than bins", test_map, &map_wide },
 	{ "set_color_map: as many bits as built for", test_map_longest, NULL },
 	{ "set_color_map: 65 bits", test_map_second_word, NULL },
-	{ "clear: nbits 0 and NULL", test_clear, &clear_null },
+	{ "clear: nbits 0 and NULL", test_clear, &(const struct clearing){ 0, POINTER_NULL } },
 	{ "clear: nbits 0 does not read the pointer", test_clear, &clear_bad },
-	{ "clear: 16 zero bits", test_clear, &clear_zero },
-	{ "clear: 1 zero bit", test_clear, &clear_zero_1 },
+	{ "clear: 16 zero bits", test_clear, &(const struct clearing){ 16, POINTER_ZERO } },
+	{ "clear: 1 zero bit", test_clear, &(const struct clearing){ 1, POINTER_ZERO } },
 	{ "clear: all zero bits", test_clear_longest, NULL },
 	{ "bad nbits: 2^40", test_bad_nbits, &bits_2_40 },
 	{ "bad nbits: 2^32", test_bad_nbits, &bits_2_32 },
@@ -593,9 +537,4 @@ static const struct palloc_test tests[] = {
 	{ "unprivileged", test_unprivileged, NULL },
 };
 
-int main(void)
-{
-	ksft_print_header();
-	palloc_init(PALLOC_NEED_SYSCALLS);
-	palloc_run_tests(tests, ARRAY_SIZE(tests));
-}
+PALLOC_TEST_MAIN(PALLOC_NEED_SYSCALLS)

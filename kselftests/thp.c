@@ -7,16 +7,7 @@
  * pages by a huge page of other colors; and who has no colors gets huge pages
  * as ever.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -125,7 +116,7 @@ static bool eligible(const void *p)
 
 static void set_knob(const char *path, const char *value)
 {
-	if (!palloc_keep(path) || palloc_file_write(path, value, strlen(value)))
+	if (!palloc_knob(path, value))
 		palloc_bail("%s: %s", path, strerror(errno));
 }
 
@@ -155,10 +146,8 @@ static void run_in_group(const struct colored *c, void (*fn)(const void *arg))
 	const char *cg = NULL;
 
 	setup(c->set->map);
-	if (!c->region) {
-		cg = palloc_cg_new(NULL, "thp");
-		expect(palloc_cg_bins(cg, c->set->list) == 0);
-	}
+	if (!c->region)
+		cg = palloc_cg_with(NULL, "thp", c->set->list);
 	expect(palloc_run_in(cg, fn, c));
 	expect(palloc_fallbacks() == 0);
 }
@@ -256,8 +245,7 @@ static void test_copies(const void *arg)
 	const char *cg;
 
 	setup(copy.c->set->map);
-	cg = palloc_cg_new(NULL, "thp");
-	expect(palloc_cg_bins(cg, copy.c->set->list) == 0);
+	cg = palloc_cg_with(NULL, "thp", copy.c->set->list);
 	copy.p = alloc_region(0);
 	expect(palloc_run_in(cg, copies, &copy));
 	expect(count_huge(copy.p) == HUGE);
@@ -268,7 +256,6 @@ static void test_change(const void *arg)
 {
 	void *before, *after;
 
-	(void)arg;
 	setup(MAP_HALF);
 	expect(palloc_set_colors("0-3") == 0);
 	before = alloc_region(MAP_PALLOC);
@@ -292,7 +279,6 @@ static void test_runs_out(const void *arg)
 	unsigned int i;
 	void *p;
 
-	(void)arg;
 	setup("21\n22\n23\n24\n25\n26\n27\n28\n29\n30\n");
 	expect(palloc_set_color(77) == 0);
 	p = alloc_region(MAP_PALLOC);
@@ -430,8 +416,7 @@ static void test_uncolored(const void *arg)
 struct scan {
 	const char *cg, *list;
 	bool region, huge, moved, outside;
-	bool ready;
-	bool *done;
+	unsigned int ready, *done;
 	pid_t pid;
 };
 
@@ -443,12 +428,6 @@ static void same_frames(void *p, const __u64 *pfn)
 		if (palloc_pfn(huge_at(p, 0) + i * palloc_page_size) != pfn[i])
 			break;
 	expect(i == region_pages);
-}
-
-static void wait_for(const bool *flag)
-{
-	while (!__atomic_load_n(flag, __ATOMIC_ACQUIRE))
-		usleep(1000);
 }
 
 static void is_scanned(const void *arg)
@@ -469,14 +448,14 @@ static void is_scanned(const void *arg)
 			pfn[i] = palloc_pfn(huge_at(before, 0) + i * palloc_page_size);
 	}
 	p = alloc_small(flags);
-	__atomic_store_n(&s->ready, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->ready, 1, __ATOMIC_RELEASE);
 	if (s->outside) {
 		/* It is done with all others when it has been here thrice. */
 		while (count_huge(p) < HUGE)
 			usleep(10000);
 		return;
 	}
-	wait_for(s->done);
+	palloc_wait_for(s->done);
 	expect(palloc_pure(p, region_pages, s->list));
 	if (!s->huge)
 		expect(count_huge(p) == 0);
@@ -486,11 +465,7 @@ static void is_scanned(const void *arg)
 
 static long full_scans(void)
 {
-	char text[32];
-
-	if (palloc_file_read(KHUGEPAGED "full_scans", text, sizeof(text)) <= 0)
-		palloc_bail("no " KHUGEPAGED "full_scans");
-	return atol(text);
+	return palloc_file_number(KHUGEPAGED "full_scans");
 }
 
 static void test_khugepaged(const void *arg)
@@ -498,20 +473,14 @@ static void test_khugepaged(const void *arg)
 	const char *whole, *partial;
 	struct scan *s;
 	unsigned int i, n = 0;
-	bool *done;
+	unsigned int *done;
 	long from;
 
-	(void)arg;
 	setup(MAP_HALF);
-	whole = palloc_cg_new(NULL, "whole");
-	expect(palloc_cg_bins(whole, "4-7") == 0);
-	partial = palloc_cg_new(NULL, "partial");
-	expect(palloc_cg_bins(partial, "0-2,4") == 0);
-	s = mmap(NULL, palloc_page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		 -1, 0);
-	if (!expect(s != MAP_FAILED))
-		return;
-	done = (bool *)(s + 16);
+	whole = palloc_cg_with(NULL, "whole", "4-7");
+	partial = palloc_cg_with(NULL, "partial", "0-2,4");
+	s = palloc_shared(1);
+	done = (unsigned int *)(s + 16);
 	s[n++] = (struct scan){ .cg = partial, .list = "0-2,4" };
 	s[n++] = (struct scan){ .cg = whole, .list = "4-7", .huge = true };
 	s[n++] = (struct scan){ .cg = partial, .list = "1", .region = true };
@@ -535,7 +504,7 @@ static void test_khugepaged(const void *arg)
 	expect(palloc_reap(s[n - 1].pid));
 	for (from = full_scans(); full_scans() < from + 3;)
 		usleep(10000);
-	__atomic_store_n(done, true, __ATOMIC_RELEASE);
+	__atomic_store_n(done, 1, __ATOMIC_RELEASE);
 	for (i = 0; i < n - 1; i++)
 		if (!expect(palloc_reap(s[i].pid)))
 			palloc_note("that was the one with %s", s[i].list);
@@ -587,7 +556,6 @@ static const struct palloc_test tests[] = {
 
 int main(void)
 {
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
 	per_huge = HUGE_SIZE / palloc_page_size;
 	region_pages = HUGE * per_huge;

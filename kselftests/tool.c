@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Proves that the tool palloc (tools/mm/palloc.c) does what palloc(8) says, by what
+ * Proves that the tool palloc (tools/mm/palloc-tool) does what palloc(8) says, by what
  * it prints, its exit status, and what is left in the kernel afterwards; that what
  * it shows of a process is what the process has; that its JSON is well-formed; and
  * that a program which knows nothing of colors gets them with libpalloc_preload.so.
@@ -8,11 +8,14 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "palloc_util.h"
@@ -157,7 +160,7 @@ static const struct palloc_step usage_steps[] = {
 	{ "palloc help run | grep -c 'palloc status'", 1, "0" },
 	{ "palloc show --help", 0, "Usage:\n  palloc show*" },
 	{ "palloc nonsense", 2, "palloc: there is no command nonsense\nUsage:*" },
-	{ "palloc status --nonsense", 2, "palloc status: *nonsense*Usage:\n  palloc status*" },
+	{ "palloc status --nonsense", 2, "palloc: status: *nonsense\nUsage:\n  palloc status*" },
 	{ "palloc status more", 2, "Usage:*" },
 	{ "palloc enable more", 2, "Usage:*" },
 	{ "palloc map 0x1000 0x2000", 2, "Usage:*" },
@@ -167,6 +170,8 @@ static const struct palloc_step usage_steps[] = {
 	{ "palloc run true", 2, "Usage:*" },
 	{ "palloc run --bins 0-3", 2, "Usage:*" },
 	{ "palloc status >/dev/full", 1, "palloc: standard output: *" },
+	{ "palloc status >&-", 1, "palloc: standard output: Bad file*" },
+	{ "palloc status --$(printf '\\033')x", 2, "palloc: status: *--\\\\033x\nUsage:*" },
 	{ }
 };
 
@@ -186,6 +191,13 @@ static const struct palloc_step map_steps[] = {
 	/* The functions of a map can be had back, as a map. */
 	{ "palloc map 8^13,14^16 && palloc map | palloc map - && palloc map", 0,
 	  "*4 bins*\n*4 bins*\n8 13\n14 16" },
+	/* Out of a detector's list these are functions. */
+	{ "palloc map 0x4080", 0, "*palloc: *0x4080*: palloc map 7^14\n*" },
+	{ "palloc map 0x22000", 0, "palloc: *0x22000*: palloc map 13^17\n4 bins*" },
+	{ "palloc map 0x3000", 0, "4 bins" },
+	{ "echo 0x4080 0x88000 | palloc map -", 1,
+	  "*functions*:\n  palloc map 7^14,15^19\npalloc: map - is refused*" },
+	{ "palloc map 8^13,14^16", 0, "*4 bins*" },
 	/* What is refused changes nothing. */
 	{ "palloc map 13,14,13^14", 1, "palloc: map 13,14,13^14 is refused, *: *" },
 	{ "palloc map 99", 1, "palloc: map 99 is refused, *" },
@@ -238,10 +250,25 @@ static const struct palloc_step run_steps[] = {
 	{ "palloc run --bins 0-7 --keep palloc_test.k -- true", 0, "" },
 	{ "cat " ROOT "/palloc_test.k/palloc.bins", 0, "0-7" },
 	{ "palloc run --keep palloc_test.k -- sh -c 'cat " BINS "'", 0, "0-7" },
-	{ "palloc run --keep /palloc_test.k/a/b --bins 6-9 -- true", 0, "" },
+	{ "palloc run --keep /palloc_test.k/a/b --bins 6-7 -- true", 0, "" },
 	{ "cat /sys/fs/cgroup/palloc_test.k/a/b/palloc.bins.effective", 0, "6-7" },
+	/* In no others than those that are asked for; then all is as it was. */
+	{ "palloc run --keep palloc_test.k/c --bins 9 -- echo ran", 125, "palloc: bins 9: not all *"
+	  " in " ROOT "/palloc_test.k/c, as " ROOT "/palloc_test.k has 0-7" },
+	{ "ls -d " ROOT "/palloc_test.k/c", 1, "*No such file*" },
+	{ "palloc run --keep palloc_test.k/a/b --bins 7-8 -- echo ran", 125,
+	  "palloc: bins 7-8: *" },
+	{ "cat " ROOT "/palloc_test.k/a/b/palloc.bins", 0, "6-7" },
+	{ "echo 6-9 > " ROOT "/palloc_test.k/a/b/palloc.bins", 0, "" },
+	{ "palloc run --keep palloc_test.k/a/b -- echo ran", 0,
+	  "palloc: * 6-9, but has 6-7*\nran" },
 	{ "palloc status", 0, "*\n/palloc_test.k * 0-7 *\n/palloc_test.k/a/b * 6-9 * 6-7 *" },
 	{ "(cd " ROOT "/palloc_test.k && rmdir a/b a) && rmdir " ROOT "/palloc_test.k", 0, "" },
+	/* As without the tool */
+	{ "grep Sig[BI] /proc/self/status > /tmp/palloc_test.sig", 0, "" },
+	{ "palloc run --bins 1 -- grep Sig[BI] /proc/self/status | cmp - /tmp/palloc_test.sig",
+	  0, "" },
+	{ "rm /tmp/palloc_test.sig", 0, "" },
 	/* Told, but no reason not to run */
 	{ "palloc disable; palloc run --bins 1 -- echo x", 0, "palloc: palloc is disabled*\nx" },
 	{ "palloc map none; palloc run --bins 1 -- true", 125, "*palloc map 0xf000" },
@@ -274,6 +301,12 @@ static const struct palloc_step signals_steps[] = {
 	{ START("sh -c 'sleep 1000 & echo done'"), 0, NULL },
 	{ UNTIL("grep -q waiting /tmp/palloc_test.out"), 0, NULL },
 	{ "kill -TERM $pid; wait $pid", 0, NULL },
+	NONE_LEFT,
+	/* What nohup ignores, stays ignored. */
+	{ ": > /tmp/palloc_test.out; (trap '' HUP; exec palloc run -b 0-3 -- sh -c 'sleep 1000 &')"
+	  " > /tmp/palloc_test.out 2>&1 & pid=$!", 0, NULL },
+	{ UNTIL("grep -q waiting /tmp/palloc_test.out"), 0, NULL },
+	{ "kill -HUP $pid; sleep 1; kill -TERM $pid && wait $pid", 0, NULL },
 	NONE_LEFT,
 	{ "rm /tmp/palloc_test.out", 0, "" },
 	{ }
@@ -410,6 +443,108 @@ static void test_show(const void *arg)
 	run("palloc show 2", 0, "kthreadd (PID 2): 0 pages*");
 }
 
+/* Names that a terminal or a shell would obey */
+#define NAME		"palloc_test.\\033]0;x\\a $(touch ran)\\377"
+
+static const struct palloc_step names_steps[] = {
+	{ "name=$(printf '" NAME "'); palloc run -b 3 -k \"$name\" -- true", 0, "" },
+	{ "palloc status", 0, "*\n$'/palloc_test.\\\\033]0;x\\\\007 $(touch ran)\\\\377' * 3 *" },
+	{ "palloc show \"$name\"", 0,
+	  "$'palloc_test.\\\\033]0;x\\\\007 $(touch ran)\\\\377' (0 processes): 0 pages*" },
+	{ "palloc status --json | grep -o 'palloc_test[^\"]*'", 0,
+	  "palloc_test.\\\\u001b]0;x\\\\u0007 $(touch ran)\\\\ufffd" },
+	{ "palloc run -b x -k \"$name\" -- true", 125, "palloc: bins x: *" },
+	{ "palloc show \"$name.not\"", 1,
+	  "palloc: there is no cgroup " ROOT
+	  "/palloc_test.\\\\033]0;x\\\\007 $(touch ran)\\\\377.not:*" },
+	{ "rmdir \"" ROOT "/$name\"", 0, "" },
+	/* For a shell, as it can be copied */
+	{ "palloc run -b 3 -k \"palloc_test.it's\" -- true", 0, "" },
+	{ "palloc status | grep -o \"^.*palloc_test[^ ]*\"", 0, "'/palloc_test.it'\\\\''s'" },
+	{ "rmdir \"" ROOT "/palloc_test.it's\"", 0, "" },
+	/* Not hidden */
+	{ "palloc run -b 3 -k .palloc_test -- true; palloc status", 0, "*\n/.palloc_test * 3 *" },
+	{ "rmdir " ROOT "/.palloc_test", 0, "" },
+	{ }
+};
+
+/* A name of its own, and pages of a file whose name is like that of the kernel's pages */
+static void called_what_it_likes(const void *arg)
+{
+	int fd = open("/tmp/[vdso]", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	void *p;
+
+	expect(prctl(PR_SET_NAME, "\033[31m", 0, 0, 0) == 0);
+	expect(ftruncate(fd, PALLOC_MANY * palloc_page_size) == 0);
+	p = mmap(NULL, PALLOC_MANY * palloc_page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	expect(p != MAP_FAILED && unlink("/tmp/[vdso]") == 0);
+	palloc_touch(p, PALLOC_MANY);
+	expect(write(*(const int *)arg, "", 1) == 1);
+	wait_here(NULL);
+}
+
+static void test_names(const void *arg)
+{
+	char command[64];
+	pid_t pid;
+
+	test_steps(arg);
+	pid = spawn_ready(NULL, called_what_it_likes);
+	snprintf(command, sizeof(command), "palloc show %d", pid);
+	run(command, 0, "\\\\033\\[31m (PID *): * pages*");
+	expect(json("palloc show --json %d", pid));
+	expect(strstr(out, "\"comm\":\"\\u001b[31m\""));
+	expect(number("shmem") + number("file") >= PALLOC_MANY);
+	end(pid);
+}
+
+static void *last_thread(void *arg)
+{
+	char path[64], text[512] = "";
+
+	/* Until the main thread is a zombie */
+	snprintf(path, sizeof(path), "/proc/%d/status", getpid());
+	while (!strstr(text, "State:\tZ")) {
+		palloc_file_read(path, text, sizeof(text));
+		usleep(1000);
+	}
+	expect(write(*(const int *)arg, "", 1) == 1);
+	wait_here(NULL);
+	return NULL;
+}
+
+static void without_main_thread(const void *arg)
+{
+	pthread_t id;
+
+	palloc_alloc(PAGES, 0);
+	expect(pthread_create(&id, NULL, last_thread, (void *)arg) == 0);
+	syscall(SYS_exit, 0);
+}
+
+/* Of a process whose main thread has exited, /proc shows no memory. */
+static void test_no_main_thread(const void *arg)
+{
+	const char *cg;
+	char text[64];
+	pid_t pid;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	cg = palloc_cg_new(NULL, "nomain");
+	pid = spawn_ready(cg, without_main_thread);
+	expect(json("palloc show --json %d", pid) && number("anon") >= PAGES);
+	expect(json("palloc show --json %s", cg) && number("anon") >= PAGES);
+	expect(palloc_cg_bins(cg, "0-3") == 0);
+	expect(json("palloc show --json %d", pid) && number("outside") > PAGES / 2);
+	snprintf(text, sizeof(text), "palloc move %d", pid);
+	palloc_shell(text, out, sizeof(out));
+	palloc_note("%s: %s", text, out);
+	expect(atol(out) > PAGES / 2);
+	expect(json("palloc show --json %d", pid) && number("outside") < 50);
+	end(pid);
+}
+
 static void plain_pages(const void *arg)
 {
 	palloc_alloc(PAGES, 0);
@@ -467,6 +602,13 @@ static const struct palloc_step preload_steps[] = {
 	  "palloc: colors 5: the cgroup /palloc_test.c is confined to others:*" },
 	{ "palloc run -k palloc_test.c -- palloc run --map 9 -- ./unaware 9", 0, "heap: * ok\n*" },
 	{ "rmdir " ROOT "/palloc_test.c", 0, "" },
+	/* AddressSanitizer is to start, also where a script starts it. */
+	{ "printf '#!/bin/sh\\necho $ASAN_OPTIONS' > /tmp/palloc_test.x; chmod 755 /tmp/palloc_test.x",
+	  0, "" },
+	{ "palloc run --map 5 -- /tmp/palloc_test.x", 0, "verify_asan_link_order=0" },
+	{ "ASAN_OPTIONS=debug=0 palloc run --map 5 -- /tmp/palloc_test.x", 0,
+	  "debug=0:verify_asan_link_order=0" },
+	{ "rm /tmp/palloc_test.x", 0, "" },
 	/* What has no say for the loader. The tool is such a program where the tests run. */
 	{ "palloc run --map 5 -- palloc help", 125, "palloc: *palloc is linked statically*--bins" },
 	/* Nor has it for who gets another group's privileges, though root has more. */
@@ -534,11 +676,55 @@ static void test_status(const void *arg)
 static const struct palloc_step missing_steps[] = {
 	{ WITHOUT("/sys/fs/cgroup", "palloc run --bins 1 -- true"), 125,
 	  "palloc: cgroup v2 is not mounted: mount -t cgroup2 *" },
+	/* The first one is covered, the other one isn't. */
+	{ "unshare -m sh -c 'mount -t tmpfs none " ROOT " && mkdir \"" ROOT "/a b\" &&"
+	  " mount -t cgroup2 none \"" ROOT "/a b\" && palloc run -b 3 -- palloc show --json self' |"
+	  " grep -o '.effective.:.3.'", 0, "\"effective\":\"3\"" },
 	{ WITHOUT("/sys/fs/cgroup", "palloc status"), 0, "palloc: enabled*no cgroup v2 *" },
 	{ WITHOUT("/sys", "palloc status"), 1, "palloc: sysfs is not mounted: mount -t sysfs *" },
 	{ WITHOUT("/proc", "palloc status"), 1, "palloc: /proc is not mounted: mount -t proc *" },
 	{ }
 };
+
+/* Where the root of a namespace has processes, and then has none, as the tool has said */
+static void in_namespace(const void *arg)
+{
+#define BUSY	"palloc: " ROOT " has processes of its own*mkdir " ROOT "/rest\n*"
+	static const struct palloc_step steps[] = {
+		{ "palloc run --bins 1 -- true", 125, BUSY },
+		{ "palloc run --bins 1 --keep x -- true", 125, BUSY },
+		{ "palloc run --bins 1 -- true 2>&1 | sed '1d; s/.*first: //' "
+		  "> /tmp/palloc_test.sh",
+		  0, "" },
+		{ ". /tmp/palloc_test.sh; rm /tmp/palloc_test.sh", 0, "" },
+		{ "palloc run --bins 1 -- sh -c 'cat " BINS "'", 0, "1" },
+		NONE_LEFT,
+		{ }
+	};
+
+	(void)arg;
+	if (!expect(unshare(CLONE_NEWNS | CLONE_NEWCGROUP) == 0) ||
+	    !expect(umount2(ROOT, MNT_DETACH) == 0) ||
+	    !expect(mount("none", ROOT, "cgroup2", 0, NULL) == 0))
+		return;
+	run_all(steps);
+	palloc_shell_end();
+}
+
+static void test_namespace(const void *arg)
+{
+	char command[256];
+	const char *cg;
+
+	(void)arg;
+	palloc_setup_mask(0xf000);
+	palloc_shell_end();
+	cg = palloc_cg_new(NULL, "namespace");
+	if (!expect(palloc_run_in(cg, in_namespace, NULL)))
+		return;
+	snprintf(command, sizeof(command), UNTIL("rmdir %s/rest"), cg);
+	run(command, 0, NULL);
+}
 
 static void as_nobody(const void *arg)
 {
@@ -566,7 +752,10 @@ static void delegated(const void *arg)
 
 	if (!expect(setgid(65534) == 0) || !expect(setuid(65534) == 0))
 		return;
-	snprintf(command, sizeof(command), "palloc run -b 2,9 -k %s/of/user -- cat %s/of/user/%s",
+	snprintf(command, sizeof(command), "palloc run -b 2,9 -k %s/of/user -- echo ran",
+		 cg + strlen(ROOT));
+	run(command, 125, "palloc: bins 2,9: not all *");
+	snprintf(command, sizeof(command), "palloc run -b 2 -k %s/of/user -- cat %s/of/user/%s",
 		 cg + strlen(ROOT), cg, "palloc.bins.effective");
 	run(command, 0, "2");
 	snprintf(command, sizeof(command), "rmdir %s/of/user %s/of", cg, cg);
@@ -606,10 +795,13 @@ static const struct palloc_test tests[] = {
 	{ "run and signals", test_steps, signals_steps },
 	{ "run gives colors, show sees them", test_run_colors, NULL },
 	{ "show: process and cgroup, by kind", test_show, NULL },
+	{ "names that a terminal or a shell would obey", test_names, names_steps },
+	{ "show and move: the main thread has exited", test_no_main_thread, NULL },
 	{ "move: process and cgroup", test_move, NULL },
 	{ "status, and its JSON", test_status, NULL },
 	{ "run --map: a program that knows nothing of colors", test_steps, preload_steps },
-	{ "nothing mounted", test_steps, missing_steps },
+	{ "nothing mounted, or covered", test_steps, missing_steps },
+	{ "a namespace whose root has processes", test_namespace, NULL },
 	{ "not root", test_nobody, NULL },
 };
 
@@ -617,7 +809,6 @@ int main(void)
 {
 	char buf[256];
 
-	ksft_print_header();
 	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
 	if (strcmp(palloc_cg_root(), "/sys/fs/cgroup") ||
 	    palloc_shell("command -v palloc", buf, sizeof(buf))) {

@@ -7,14 +7,7 @@
  * one, and with debug_level 2 what was recolored and what map there is; and
  * that 0 stops them.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -98,7 +91,6 @@ static void microbenchmark(const void *arg)
 	char * const argv[] = { "microbenchmark", mib, NULL };
 	ssize_t n;
 
-	(void)arg;
 	snprintf(mib, sizeof(mib), "%d", MIB);
 	n = readlink("/proc/self/exe", path, sizeof(path) - 32);
 	if (n < 0)
@@ -138,8 +130,7 @@ static void test_cgroup(const void *arg)
 
 	if (!start(arg))
 		return;
-	cg = palloc_cg_new(NULL, "trace");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
+	cg = palloc_cg_with(NULL, "trace", "0-3");
 	expect(palloc_run_in(cg, microbenchmark, NULL));
 	stop();
 	lines = grep_trace("microbenchmark-", "0-3");
@@ -154,7 +145,6 @@ static void colored_region(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	expect(palloc_set_color(5) == 0);
 	p = palloc_alloc(PAGES, MAP_PALLOC);
 	expect(palloc_pure(p, PAGES, "5"));
@@ -166,7 +156,6 @@ static void test_map_palloc(const void *arg)
 	char task[32];
 	pid_t pid;
 
-	(void)arg;
 	if (!start("1"))
 		return;
 	pid = palloc_spawn(NULL, colored_region, NULL);
@@ -180,7 +169,6 @@ static void test_map_palloc(const void *arg)
 
 static void test_stock_task(const void *arg)
 {
-	(void)arg;
 	if (!start("1"))
 		return;
 	expect(palloc_run_in(NULL, microbenchmark, NULL));
@@ -192,11 +180,9 @@ static void test_stopped(const void *arg)
 {
 	const char *cg;
 
-	(void)arg;
 	if (!start("1"))
 		return;
-	cg = palloc_cg_new(NULL, "trace");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
+	cg = palloc_cg_with(NULL, "trace", "0-3");
 	expect(palloc_run_in(cg, microbenchmark, NULL));
 	expect(grep_trace("microbenchmark-", "0-3").n > 0);
 	stop();
@@ -232,7 +218,6 @@ static void without_pages(const void *arg)
 	struct palloc_sigbus bus;
 	void *p;
 
-	(void)arg;
 	expect(palloc_set_colors("1,3") == 0);
 	p = palloc_alloc(PAGES, MAP_PALLOC);
 	expect(palloc_absent(0, p, PAGES) == 0);
@@ -327,9 +312,4 @@ static const struct palloc_test tests[] = {
 	{ "debug_level 0: stopped", test_stopped, NULL },
 };
 
-int main(void)
-{
-	ksft_print_header();
-	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	palloc_run_tests(tests, ARRAY_SIZE(tests));
-}
+PALLOC_TEST_MAIN(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP)

@@ -4,12 +4,7 @@
  * nothing of colors, and then tells which of it is MAP_PALLOC and has the colors
  * of the list that it is given. Fails if any of it has not.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 

@@ -5,61 +5,34 @@
  * and that a task that uses no colors keeps huge pages while palloc is enabled,
  * and a restricted one is not given any.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "palloc_util.h"
 
 #define PAGES		512
 #define HUGE_COUNT	4
 #define THP_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
 
-static void mixed(const void *arg)
-{
-	void *p = palloc_alloc(PALLOC_MANY, 0);
-
-	(void)arg;
-	expect(palloc_mixed(p, PALLOC_MANY));
-}
-
-static void pure(const void *arg)
-{
-	void *p = palloc_alloc(PAGES, 0);
-
-	expect(palloc_pure(p, PAGES, arg));
-}
-
 static void test_cgroup(const void *arg)
 {
-	const char *cg;
+	const char *cg = palloc_setup_cg("off", "0-3");
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "off");
-	expect(palloc_cg_bins(cg, "0-3") == 0);
 	palloc_enable(false);
-	expect(palloc_run_in(cg, mixed, NULL));
+	expect(palloc_run_in(cg, palloc_allocates, NULL));
 	expect(palloc_fallbacks() == 0);
 	/* Bins can be read and written all the same. */
 	expect(palloc_cg_reads(cg, "palloc.bins", "0-3\n"));
 	expect(palloc_cg_bins(cg, "16") == -ERANGE);
 	expect(palloc_cg_bins(cg, "5,7") == 0);
-	expect(palloc_run_in(cg, mixed, NULL));
+	expect(palloc_run_in(cg, palloc_allocates, NULL));
 	palloc_enable(true);
-	expect(palloc_run_in(cg, pure, "5,7"));
+	expect(palloc_run_in(cg, palloc_allocates, "5,7"));
 	palloc_enable(false);
-	expect(palloc_run_in(cg, mixed, NULL));
+	expect(palloc_run_in(cg, palloc_allocates, NULL));
 }
 
 static void test_map_palloc(const void *arg)
 {
 	void *p;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	palloc_enable(false);
 	expect(palloc_set_color(16) == -1 && errno == EINVAL);
@@ -81,17 +54,13 @@ static void test_map_palloc(const void *arg)
 
 static void test_disable_command(const void *arg)
 {
-	const char *cg;
+	const char *cg = palloc_setup_cg("off", "1");
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	cg = palloc_cg_new(NULL, "off");
-	expect(palloc_cg_bins(cg, "1") == 0);
-	expect(palloc_run_in(cg, pure, "1"));
+	expect(palloc_run_in(cg, palloc_allocates, "1"));
 	expect(palloc_puts("control", "disable\n") == 0);
-	expect(palloc_run_in(cg, mixed, NULL));
+	expect(palloc_run_in(cg, palloc_allocates, NULL));
 	expect(palloc_puts("control", "enable\n") == 0);
-	expect(palloc_run_in(cg, pure, "1"));
+	expect(palloc_run_in(cg, palloc_allocates, "1"));
 }
 
 /* The map that is set while off is the one in force once on. */
@@ -99,16 +68,14 @@ static void test_map_while_off(const void *arg)
 {
 	const char *cg;
 
-	(void)arg;
 	palloc_setup_mask(0x3000);
 	palloc_enable(false);
 	expect(palloc_puts("control", "12 16\n13 17\n14 18\n") == 0);
 	expect(palloc_reads("use_palloc", "0\n"));
 	palloc_map_parse(&palloc_map, "12 16\n13 17\n14 18\n");
-	cg = palloc_cg_new(NULL, "off");
-	expect(palloc_cg_bins(cg, "6") == 0);
+	cg = palloc_cg_with(NULL, "off", "6");
 	palloc_enable(true);
-	expect(palloc_run_in(cg, pure, "6"));
+	expect(palloc_run_in(cg, palloc_allocates, "6"));
 }
 
 static void test_toggle(const void *arg)
@@ -116,7 +83,6 @@ static void test_toggle(const void *arg)
 	unsigned int i;
 	void *p;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	expect(palloc_set_color(8) == 0);
 	for (i = 0; i < 50; i++) {
@@ -169,7 +135,6 @@ static void test_huge(const void *arg)
 	unsigned int before, after;
 	const char *cg;
 
-	(void)arg;
 	palloc_setup_mask(0xf000);
 	palloc_enable(false);
 	if (!palloc_keep(THP_ENABLED) || palloc_file_write(THP_ENABLED, "madvise", 7)) {
@@ -178,10 +143,8 @@ static void test_huge(const void *arg)
 	}
 	palloc_tidy_memory();
 	before = huge_pages(NULL);
-	if (!before) {
-		palloc_skip("no huge page to be had");
+	if (palloc_skip_if(!before, "no huge page to be had"))
 		return;
-	}
 	palloc_enable(true);
 	after = huge_pages(NULL);
 	palloc_note("huge pages of %d: %u disabled, %u enabled", HUGE_COUNT, before, after);
@@ -204,9 +167,4 @@ static const struct palloc_test tests[] = {
 	{ "huge pages for unrestricted tasks only", test_huge, NULL },
 };
 
-int main(void)
-{
-	ksft_print_header();
-	palloc_init(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP);
-	palloc_run_tests(tests, ARRAY_SIZE(tests));
-}
+PALLOC_TEST_MAIN(PALLOC_NEED_SYSCALLS | PALLOC_NEED_CGROUP)

@@ -5,13 +5,7 @@
  * zones there are depends on the machine and on movablecore= and numa=fake= on
  * the command line.
  */
-#define _GNU_SOURCE
-#include <errno.h>
 #include <linux/mempolicy.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "palloc_util.h"
 
@@ -128,8 +122,7 @@ static void test_zones(const void *arg)
 	const char *list = arg;
 
 	palloc_setup_mask(palloc_max_bits < 8 ? 0xf000 : 0xff000);
-	group = palloc_cg_new(NULL, "zones");
-	expect(palloc_cg_bins(group, list) == 0);
+	group = palloc_cg_with(NULL, "zones", list);
 	palloc_tidy_memory();
 	read_zones();
 	expect(palloc_run_in(group, takes_all, list));
@@ -179,10 +172,7 @@ static void test_nodes(const void *arg)
 	unsigned long nodes = 0;
 	int i, node;
 
-	(void)arg;
-	palloc_setup_mask(0xf000);
-	group = palloc_cg_new(NULL, "nodes");
-	expect(palloc_cg_bins(group, "4-7") == 0);
+	group = palloc_setup_cg("nodes", "4-7");
 	read_zones();
 	for (i = 0; i < nr_zones; i++)
 		if (zone_counts(&zones[i]))
@@ -202,9 +192,4 @@ static const struct palloc_test tests[] = {
 	{ "nodes that a task is bound to", test_nodes, NULL },
 };
 
-int main(void)
-{
-	ksft_print_header();
-	palloc_init(PALLOC_NEED_CGROUP);
-	palloc_run_tests(tests, ARRAY_SIZE(tests));
-}
+PALLOC_TEST_MAIN(PALLOC_NEED_CGROUP)

@@ -12,8 +12,8 @@ for program in git make cc; do command -v $program >/dev/null || missing+=" ${pr
 
 flags=/usr/include/linux/kernel-page-flags.h
 src=$BUILD/tools
-# Where its makefile is
-folder() { find "$src/tools/mm" -name palloc.mk -printf '%h\n'; }
+# Its makefile is a part of that of the folder above
+makefile=palloc-tool/palloc.mk
 build() {
 	local new
 	rm -rf "$src"
@@ -25,8 +25,8 @@ build() {
 		return 1
 	fi
 	cp $flags "$src/include/uapi/linux/"
-	make -C "$(folder)" -f palloc.mk CFLAGS='-O2 -g -Wall -Wextra -pthread'
+	make -C "$src/tools/mm" -f $makefile CFLAGS='-O2 -g -Wall -Wextra -pthread'
 }
 step "building the tool" "$BUILD/log/tools" build
 find "$src/tools/mm" -type f -perm -u=x -printf '%p\n' | sort
-echo "To install: sudo make -C $(folder) -f palloc.mk sbindir=/usr/sbin install"
+echo "To install: sudo make -C $src/tools/mm -f $makefile sbindir=/usr/sbin install"
