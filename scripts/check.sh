@@ -584,6 +584,81 @@ test_kernel_doc() {
 		END { exit bad }' "$top"/Documentation/*.rst
 }
 
+# The tool's completion, with a shell, a terminal and keys: no name of a cgroup is
+# expanded, and what gets into the line is that name, as a word
+test_completion_of_names() {
+	local name key want
+	mini tree
+	patch_series tree
+	# shellcheck disable=SC2016
+	for name in plain 'a b' '$(touch ran)' '`touch ran`' 'back\x2dslash' -dash .dot '~' "it's" '"' \
+		'b;touch ran' '*' 'user@1000.service' 'c@a:b=c' $'new\nline' $'esc\e[31m'; do
+		mkdir -p "cgroup two/$name"
+		touch "cgroup two/$name/palloc.bins"
+	done
+	touch "cgroup two/cgroup.controllers"
+	mkdir covered
+	printf '%s\n' "none $PWD/covered cgroup2 rw 0 0" "none / ext4 rw 0 0" \
+		"none $PWD/cgroup\\040two cgroup2 rw 0 0" >mounts
+	cat >rc <<-'EOT'
+	. tree/tools/mm/palloc-tool/completion.bash
+	eval "of$(declare -f _palloc_cgroup_root)"
+	_palloc_cgroup_root() { of_palloc_cgroup_root <mounts; }
+	palloc() { printf '%q ' "$@" && echo; } >>got
+	EOT
+	# Keys, and what is to come of them. A name that would do harm is left out, or quoted.
+	# shellcheck disable=SC2016
+	while read -r key want; do
+		printf 'palloc show %s\t\n' "${key//_/\\ }" >>keys
+		echo "show $want " >>want
+	done <<-'EOT'
+	/pl /plain
+	/a /a\ b
+	/a_ /a\ b
+	/\$ /\$\(touch\ ran\)
+	/\` /\`touch\ ran\`
+	/back /back\\x2dslash
+	/- /-dash
+	/. /.dot
+	/~ /~
+	/it /it\'s
+	/\" /\"
+	/b\; /b\;touch\ ran
+	/\* /\*
+	/us /user@1000.service
+	/user@1 /user@1000.service
+	/c@a: /c@a:b=c
+	/c@a:b= /c@a:b=c
+	/n /n
+	/e /e
+	"/pl /plain
+	EOT
+	echo 'bind "set completion-query-items 0"; bind "set page-completions off"' >>keys
+	printf 'palloc %s\t\n' st 'status --j' 'run --keep /pl' 'run --keep=/pl' >>keys
+	printf '%s \n' status 'status --json' 'run --keep /plain' 'run --keep=/plain' >>want
+	# All there are, twice TAB
+	printf 'palloc move /\t\t\nexit\n' >>keys
+	echo 'move / ' >>want
+	timeout 30 script -qec 'bash --noprofile --rcfile rc -i' typed <keys >/dev/null
+	diff want got
+	[ ! -e ran ]
+	# They are shown, but for what a terminal would obey
+	grep -q '  /plain' typed
+	if grep 'esc\|line' typed; then return 1; fi
+}
+
+# The tool's detector of bank maps: published maps are found again in models of machines,
+# what is no map is refused for the right reason, and the commands say so
+test_detect() {
+	mini tree
+	patch_series tree
+	mkdir -p tree/include/uapi/linux
+	cp "$PRISTINE/include/uapi/linux/kernel-page-flags.h" tree/include/uapi/linux/
+	make -C tree/tools/mm -f palloc-tool/palloc.mk OUTPUT="$PWD/" \
+		CFLAGS='-O2 -Wall -Wextra -Werror -pthread' "$PWD/palloc" "$PWD/palloc-detect-test"
+	./palloc-detect-test ./palloc
+}
+
 # The one header for programs, next to whatever C library there is, in either order
 test_header_in_c_and_cxx() {
 	local file compile
