@@ -640,7 +640,8 @@ static const struct palloc_step preload_steps[] = {
 	{ "palloc run -k palloc_test.c -- palloc run --map 9 -- ./unaware 9", 0, "heap: * ok\n*" },
 	{ "rmdir " ROOT "/palloc_test.c", 0, "" },
 	/* AddressSanitizer is to start, also where a script starts it. */
-	{ "printf '#!/bin/sh\\necho $ASAN_OPTIONS' > /tmp/palloc_test.x; chmod 755 /tmp/palloc_test.x",
+	{ "printf '#!/bin/sh\\necho $ASAN_OPTIONS' > /tmp/palloc_test.x; "
+	  "chmod 755 /tmp/palloc_test.x",
 	  0, "" },
 	{ "palloc run --map 5 -- /tmp/palloc_test.x", 0, "verify_asan_link_order=0" },
 	{ "ASAN_OPTIONS=debug=0 palloc run --map 5 -- /tmp/palloc_test.x", 0,
