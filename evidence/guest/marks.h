@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What tells the plugin to record; without it, these do nothing */
+#ifndef MARKS_H
+#define MARKS_H
+
+#define mark(n)	asm volatile(".byte 0x0f, 0x1f, 0x84, 0x00, " #n ", 0x70, 0x61, 0x6c" ::: "memory")
+
+static inline void mark_start(void)
+{
+	mark(1);
+}
+
+static inline void mark_stop(void)
+{
+	mark(2);
+}
+
+#endif
