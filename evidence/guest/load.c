@@ -7,8 +7,8 @@
  * latency follows pointers through all cache lines of KIB of memory, in an order without
  * a pattern, each access waiting for the one before; read and write go through them one
  * after the other. WORK instructions, or so, go between two accesses. After it has written to
- * all of the memory and gone through it once, it prints "ready", and goes on for ever, or, with
- * -r, has COUNT accesses recorded and ends.
+ * all of the memory and gone through it once, it prints "ready", and, with -r, has COUNT accesses
+ * recorded and ends, else waits for somebody to begin with that, and goes on for ever.
  */
 
 #include <stdint.h>
@@ -153,6 +153,8 @@ int main(int argc, char **argv)
 	puts("ready");
 	fflush(stdout);
 	if (!record) {
+		while (access(GO, F_OK))
+			usleep(500);
 		for (;;)
 			go(nr, busy);
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mark start|stop: for programs that have no marks in them */
+/* mark start|stop|done: for programs that have no marks in them */
 
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +12,10 @@ int main(int argc, char **argv)
 		mark_start();
 	} else if (argc == 2 && !strcmp(argv[1], "stop")) {
 		mark_stop();
+	} else if (argc == 2 && !strcmp(argv[1], "done")) {
+		mark_done();
 	} else {
-		fprintf(stderr, "Usage: mark start|stop\n");
+		fprintf(stderr, "Usage: mark start|stop|done\n");
 		return 1;
 	}
 	return 0;

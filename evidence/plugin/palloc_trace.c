@@ -5,8 +5,9 @@
  *
  *   -plugin palloc_trace.so,out=DIR[,l1_kib=32][,l1_ways=8][,max_records=N][,max_insns=N]
  *
- * The guest says when: a program that executes mark_start() of guest/marks.h has all
- * vCPUs recorded until one executes mark_stop(). Recording number N goes to
+ * The guest says when, by marks.h: a program that executes mark_start() has all vCPUs
+ * recorded, mark_stop() ends that of the vCPU that executes it, mark_done() ends all. Each
+ * vCPU's ends, too, when it has MAX_RECORDS or MAX_INSNS. Recording number N goes to
  * DIR/N.vcpuM.trace, of the format in README.md, and DIR/N.kernel, a list of the pages that
  * were accessed by kernel addresses.
  *
@@ -81,12 +82,14 @@ __attribute__((constructor)) static void choose_version(void)
 
 #define LINE_SHIFT	6
 #define MAX_VCPUS	16
+/* Where a vCPU's count begins: accesses of a block that runs already are before the first */
+#define FIRST_INSN	65536
 #define NR_PAGES	4096	/* of the kernel, that are told apart; a power of two */
 
 /* The instruction of marks.h: nopl 0x6c6170NN(%rax,%rax,1) */
 static const uint8_t mark[8] = { 0x0f, 0x1f, 0x84, 0x00, 0, 0x70, 0x61, 0x6c };
 
-enum { MARK_START = 1, MARK_STOP = 2 };
+enum { MARK_START = 1, MARK_STOP, MARK_DONE };
 enum record { READ, WRITE, BACK, END };
 
 struct line {
@@ -124,7 +127,7 @@ static uint64_t max_records = 4000000, max_insns = 1000000000;
 static uint64_t plugin_id;
 static int interface;
 static int nr_recordings;
-static bool recording;
+static bool recording, instrument;
 
 static void fail(const char *what, const char *name)
 {
@@ -161,6 +164,9 @@ static void put_record(struct vcpu *v, enum record type, bool kernel, uint64_t i
 {
 	int64_t delta = line - v->last_line;
 
+	/* Of the block in which it began, or that an interrupt left */
+	if (insn < v->last_insn)
+		insn = v->last_insn;
 	put_number(v, (insn - v->last_insn) << 3 | kernel << 2 | type);
 	put_number(v, (uint64_t)delta << 1 ^ (uint64_t)(delta >> 63));
 	v->last_insn = insn;
@@ -170,7 +176,7 @@ static void put_record(struct vcpu *v, enum record type, bool kernel, uint64_t i
 
 static void put_end(struct vcpu *v)
 {
-	uint64_t numbers[2] = { v->records, v->insns };
+	uint64_t numbers[2] = { v->records, v->insns - FIRST_INSN };
 	uint32_t sum;
 
 	put_number(v, END);
@@ -231,7 +237,7 @@ static void on_access(unsigned int vcpu, uint32_t info, uint64_t vaddr, void *da
 			victim = line;
 	}
 	now = v->insns + insn->index;
-	if (v->records >= max_records || now >= max_insns) {
+	if (v->records >= max_records || now >= FIRST_INSN + max_insns) {
 		/* What this vCPU does from here on is left out */
 		put_end(v);
 		return;
@@ -272,7 +278,13 @@ static void start(void)
 			fail("no memory for", "a vCPU");
 		memset(lines, 0, l1_sets * l1_ways * sizeof(*lines));
 		memset(pages, 0, NR_PAGES * sizeof(*pages));
-		*v = (struct vcpu){ .lines = lines, .pages = pages, .sum = 0x811c9dc5 };
+		*v = (struct vcpu){
+			.lines = lines,
+			.pages = pages,
+			.sum = 0x811c9dc5,
+			.insns = FIRST_INSN,
+			.last_insn = FIRST_INSN,
+		};
 		snprintf(name, sizeof(name), "%s/%d.vcpu%d.trace", out, nr_recordings, i);
 		v->file = fopen(name, "w");
 		if (!v->file)
@@ -284,7 +296,7 @@ static void start(void)
 	recording = true;
 }
 
-static void stop(void)
+static void done(void)
 {
 	char name[4096];
 	FILE *file;
@@ -326,16 +338,24 @@ static void arm(uint64_t id)
 	qemu_plugin_register_atexit_cb(id, at_exit, NULL);
 }
 
-/* All code is translated anew, with or without what recording needs */
+/*
+ * Until the first recording, only marks are looked for, and the guest is fast. Then all code
+ * is translated anew, with callbacks that stay: taking them away again makes QEMU 7.2 call
+ * what it has freed, as it forgets to clear a pointer to the callbacks of an instruction
+ * that ends a block.
+ */
 static void on_mark(unsigned int vcpu, void *data)
 {
-	if ((uintptr_t)data == MARK_START && !recording)
-		start();
-	else if ((uintptr_t)data == MARK_STOP && recording)
-		stop();
-	else
+	if ((uintptr_t)data == MARK_STOP && vcpus[vcpu].file)
+		put_end(&vcpus[vcpu]);
+	if ((uintptr_t)data == MARK_DONE && recording)
+		done();
+	if ((uintptr_t)data != MARK_START || recording)
 		return;
-	qemu_plugin_reset(plugin_id, arm);
+	start();
+	if (!instrument)
+		qemu_plugin_reset(plugin_id, arm);
+	instrument = true;
 }
 
 static bool read_insn(struct qemu_plugin_insn *insn, uint8_t bytes[8])
@@ -377,7 +397,7 @@ static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
 	size_t i, n = qemu_plugin_tb_n_insns(tb);
 	uint8_t bytes[8];
 
-	if (recording)
+	if (instrument)
 		qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, CB_NO_REGS,
 						     (void *)(uintptr_t)n);
 	for (i = 0; i < n; i++) {
@@ -392,7 +412,7 @@ static void on_translate(uint64_t id, struct qemu_plugin_tb *tb)
 								       (void *)(uintptr_t)which);
 		}
 		/* The block was counted as a whole when it was entered */
-		if (recording)
+		if (instrument)
 			qemu_plugin_register_vcpu_mem_cb(insn, on_access, CB_NO_REGS, MEM_RW,
 							 insn_data(i - n,
 								   qemu_plugin_insn_vaddr(insn)));

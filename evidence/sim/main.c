@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "sim.h"
 
@@ -59,8 +60,11 @@ static void close_output(struct output *o)
 		return;
 	if (ferror(o->file) | fclose(o->file)) {
 		int error = errno;
+		struct stat st;
 
-		remove(o->name);
+		/* Not if it is a device, or the like */
+		if (!lstat(o->name, &st) && S_ISREG(st.st_mode))
+			remove(o->name);
 		die("%s: can't be written: %s", o->name, strerror(error));
 	}
 }

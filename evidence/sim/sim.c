@@ -46,6 +46,7 @@ struct core {
 	uint64_t insn;		/* of the record at pos */
 	uint64_t next;		/* when it would be taken if nothing held it up */
 	uint64_t hint;		/* held up: when this is known to change */
+	uint64_t columns;	/* s->columns when it was held up */
 	bool blocked, finished;
 	uint64_t since, *reason; /* held up since then, to be counted there */
 	uint64_t taken, last;	/* how many records, and when the last one */
@@ -99,11 +100,14 @@ struct sim {
 	bool draining;
 	struct bank banks[MAX_BANKS];
 	struct rank ranks[MAX_RANKS];
+	int rank_shift;
 	uint64_t next_col;	/* any rank: tCCD_S */
 	uint64_t bus_end;
 	int bus_rank;
 	bool bus_write;
 	uint64_t scans, refreshes;
+	uint64_t columns;	/* column commands: they end what cores wait for */
+	uint64_t dram_next;	/* nothing happens in DRAM before, unless requests come */
 	uint64_t random;
 	bool counting;
 	uint64_t base;		/* cycle at which it began */
@@ -242,7 +246,7 @@ static struct line *cache_set(struct cache *c, uint64_t number)
 	/* Higher bits on top of the set number's, as in an LLC whose slices are hashed */
 	if (c->hashed)
 		set ^= number >> bits ^ number >> (bits + 5) ^ number >> (bits + 11);
-	return c->lines + set % c->sets * c->ways;
+	return c->lines + (set & (c->sets - 1)) * c->ways;
 }
 
 static struct line *cache_find(struct cache *c, uint64_t number)
@@ -285,6 +289,7 @@ static void log_request(struct sim *s, uint64_t line, char type)
 static void enqueue(struct sim *s, struct queue *q, uint64_t line, uint64_t arrival,
 		    const struct cause *cause)
 {
+	s->dram_next = 0;
 	q->r[q->nr++] = (struct request){
 		.line = line,
 		.arrival = arrival,
@@ -381,8 +386,10 @@ static bool room_for_writes(struct sim *s)
 
 /* ---- Cores ---- */
 
-static bool hold_up(struct core *core, uint64_t now, uint64_t *reason, uint64_t hint)
+static bool hold_up(struct sim *s, struct core *core, uint64_t now, uint64_t *reason,
+		    uint64_t hint)
 {
+	core->columns = s->columns;
 	core->blocked = true;
 	core->hint = hint;
 	core->since = now;
@@ -427,7 +434,7 @@ static bool take_back(struct sim *s, struct core *core, uint64_t line, uint64_t 
 		l->dirty = true;
 	} else {
 		if (!room_for_writes(s))
-			return hold_up(core, now, &core->stats.wait_queue, NEVER);
+			return hold_up(s, core, now, &core->stats.wait_queue, NEVER);
 		write_back(s, line, now, by);
 	}
 	finish_record(s, core, now);
@@ -474,9 +481,9 @@ static bool take(struct sim *s, struct core *core, uint64_t now)
 		first = core->accesses[0].insn;
 		if (first + s->c.window <= core->insn || to == MAX_WINDOW ||
 		    s->c.dependent >> by.core & 1)
-			return hold_up(core, now, &core->stats.wait_window, hint);
+			return hold_up(s, core, now, &core->stats.wait_window, hint);
 		if (s->c.core_misses && to >= s->c.core_misses)
-			return hold_up(core, now, &core->stats.wait_core, hint);
+			return hold_up(s, core, now, &core->stats.wait_core, hint);
 	}
 
 	l = cache_find(&core->l2, line);
@@ -489,7 +496,7 @@ static bool take(struct sim *s, struct core *core, uint64_t now)
 		return true;
 	}
 	if (!room_for_writes(s))
-		return hold_up(core, now, &core->stats.wait_queue, NEVER);
+		return hold_up(s, core, now, &core->stats.wait_queue, NEVER);
 	flight = find_flight(s, line, now);
 	l = cache_find(&s->llc, line);
 	if (l) {
@@ -501,9 +508,9 @@ static bool take(struct sim *s, struct core *core, uint64_t now)
 		wait_for(core, line, flight->done);
 	} else {
 		if (!misses_left(s, &hint))
-			return hold_up(core, now, &core->stats.wait_shared, hint);
+			return hold_up(s, core, now, &core->stats.wait_shared, hint);
 		if (s->reads.nr >= s->c.queue)
-			return hold_up(core, now, &core->stats.wait_queue, NEVER);
+			return hold_up(s, core, now, &core->stats.wait_queue, NEVER);
 		core->stats.llc_misses++;
 		if (in_write_queue(s, line)) {
 			wait_for(core, line, now + s->c.llc_cycles + 2 * s->c.path_cycles);
@@ -545,12 +552,12 @@ static void arrived(struct sim *s, const struct request *r, uint64_t done)
 
 static int rank_of(struct sim *s, int bank)
 {
-	return bank / (s->c.banks / s->c.ranks);
+	return bank >> s->rank_shift;
 }
 
 static int group_of(struct sim *s, int bank)
 {
-	return bank % s->c.bank_groups;
+	return bank & (s->c.bank_groups - 1);
 }
 
 static void log_command(struct sim *s, uint64_t t, const char *name, int bank, uint64_t row)
@@ -597,7 +604,8 @@ static uint64_t refresh(struct sim *s, int nr, uint64_t t)
 	return 0;
 }
 
-static uint64_t column_ready(struct sim *s, int bank, bool write)
+/* When a bank can take a column command, and, in turn, the bus its data */
+static uint64_t column_ready(struct sim *s, int bank, bool write, uint64_t *turn)
 {
 	int r = rank_of(s, bank);
 	struct rank *rank = &s->ranks[r];
@@ -614,7 +622,8 @@ static uint64_t column_ready(struct sim *s, int bank, bool write)
 		else if (r != s->bus_rank)
 			bus += s->c.rtrs;
 	}
-	return bus > lead ? max(ready, bus - lead) : ready;
+	*turn = bus > lead ? max(ready, bus - lead) : ready;
+	return ready;
 }
 
 static uint64_t act_ready(struct sim *s, int bank)
@@ -648,6 +657,7 @@ static void do_column(struct sim *s, struct queue *q, int i, uint64_t t)
 		bank->next_pre = max(bank->next_pre, t + s->c.rtp);
 		arrived(s, &r, s->bus_end * s->c.clock_ratio + s->c.path_cycles);
 	}
+	s->columns++;
 	bank->streak++;
 	if (r.closes)
 		stats->row_conflicts++;
@@ -699,7 +709,7 @@ static void do_activate(struct sim *s, struct request *r, uint64_t t)
  */
 static uint64_t schedule(struct sim *s, struct queue *q, uint64_t t)
 {
-	uint64_t ready, hint = NEVER, held[MAX_RANKS] = {};
+	uint64_t ready, turn, hint = NEVER, held[MAX_RANKS] = {};
 	long cap = s->c.hit_cap;
 	int i;
 
@@ -715,8 +725,10 @@ static uint64_t schedule(struct sim *s, struct queue *q, uint64_t t)
 		struct request *r = &q->r[i];
 		struct bank *bank = &s->banks[r->place.bank];
 
-		if (r->arrival > t * s->c.clock_ratio)
+		if (r->arrival > t * s->c.clock_ratio) {
+			hint = min(hint, (r->arrival + s->c.clock_ratio - 1) / s->c.clock_ratio);
 			continue;
+		}
 		if (bank->scan != s->scans) {
 			bank->scan = s->scans;
 			bank->oldest = i;
@@ -732,18 +744,19 @@ static uint64_t schedule(struct sim *s, struct queue *q, uint64_t t)
 		struct request *r = &q->r[i];
 		struct bank *bank = &s->banks[r->place.bank];
 
-		if (r->arrival > t * s->c.clock_ratio) {
-			hint = min(hint, (r->arrival + s->c.clock_ratio - 1) / s->c.clock_ratio);
+		if (r->arrival > t * s->c.clock_ratio)
 			continue;
-		}
 		if (held[rank_of(s, r->place.bank)] || bank->hit != i)
 			continue;
-		ready = column_ready(s, r->place.bank, q == &s->writes);
-		if (ready <= t) {
+		ready = column_ready(s, r->place.bank, q == &s->writes, &turn);
+		if (turn <= t) {
 			do_column(s, q, i, t);
 			return t + 1;
 		}
-		hint = min(hint, ready);
+		hint = min(hint, turn);
+		/* It has its turn: younger ones of the rank that has the bus would never let it */
+		if (ready <= t)
+			break;
 	}
 	for (i = 0; i < q->nr; i++) {
 		struct request *r = &q->r[i];
@@ -802,6 +815,7 @@ struct sim *sim_new(const struct config *c, const struct map *m, struct trace *t
 	s->llc.random = c->llc_policy == POLICY_RANDOM;
 	for (i = 0; i < c->banks; i++)
 		s->banks[i].row = -1;
+	s->rank_shift = __builtin_ctzl(c->banks / c->ranks);
 	for (i = 0; i < c->ranks; i++)
 		s->ranks[i].due = c->refi * (i + 1) / c->ranks;
 	for (i = 0; i < nr_cores; i++) {
@@ -850,6 +864,8 @@ static void run_core(struct sim *s, struct core *core, uint64_t start, uint64_t 
 	if (core->finished)
 		return;
 	now = max(core->next, start);
+	if (core->blocked && core->columns == s->columns)
+		now = max(core->hint, start);
 	while (now < end) {
 		if (take(s, core, now)) {
 			if (core->finished)
@@ -873,7 +889,9 @@ void sim_run(struct sim *s)
 	for (;;) {
 		for (i = 0; i < s->nr_cores; i++)
 			run_core(s, &s->cores[(t + i) % s->nr_cores], t * ratio, (t + 1) * ratio);
-		next = dram(s, t);
+		if (t >= s->dram_next)
+			s->dram_next = dram(s, t);
+		next = s->dram_next;
 		heat_flush(s, t * ratio);
 		if (victim->finished) {
 			end = victim->last;
