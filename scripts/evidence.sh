@@ -17,7 +17,7 @@ here=$top/evidence
 machines=${MACHINES:-w3530:ddr3-1066 xor:ddr4-2400}
 arms=${ARMS:-stock same banks sets wrong}
 # What runs, and what disturbs it
-victims=${VICTIMS:-latency/read latency/write bandwidth/write cache/write sqlite/write}
+victims=${VICTIMS:-latency/read bandwidth/write cache/write sqlite/write}
 seeds=${SEEDS:-3}
 [[ $seeds =~ ^[1-9][0-9]?$ ]] || die "SEEDS: a number from 1 to 99 is needed"
 

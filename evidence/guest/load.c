@@ -6,8 +6,8 @@
  *
  * latency follows pointers through all cache lines of KIB of memory, in an order without
  * a pattern, each access waiting for the one before; read and write go through them one
- * after the other. WORK instructions, or so, go between two accesses. After it has written to
- * all of the memory and gone through it once, it prints "ready", and, with -r, has COUNT accesses
+ * after the other. WORK instructions, or so, go between two accesses. After it has
+ * gone through all of the memory once, it prints "ready", and, with -r, has COUNT accesses
  * recorded and ends, else waits for somebody to begin with that, and goes on for ever.
  */
 
@@ -141,14 +141,14 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	nr = kib * 1024 / LINE;
-	lines = mmap(NULL, nr * LINE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	lines = mmap(NULL, nr * LINE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (lines == MAP_FAILED) {
 		perror("load: mmap");
 		return 1;
 	}
-	/* Not merely mapped: without a write, all are the page of zeroes */
-	writing(nr, 0);
-	link_lines();
+	if (go == latency)
+		link_lines();
 	go(nr, busy);
 	puts("ready");
 	fflush(stdout);

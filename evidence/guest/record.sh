@@ -53,8 +53,8 @@ victim() {
 	case $1 in
 	# Its memory fits into a quarter of the LLC; it does something with it
 	cache) start 0 load ./load latency -s 1024 -w 200 -r 32768 ;;
-	latency) start 0 load ./load latency -s 12288 -r 20000 ;;
-	bandwidth) start 0 load ./load read -s 12288 -r 40000 ;;
+	latency) start 0 load ./load latency -s 12288 -r 12000 ;;
+	bandwidth) start 0 load ./load read -s 12288 -r 24000 ;;
 	sqlite)
 		start 0 "mark $(cd $files/programs && echo ld.so sqlite3 query.sql *.so.*)" \
 			./ld.so --library-path . ./sqlite3 -batch :memory: \

@@ -710,8 +710,8 @@ static void do_activate(struct sim *s, struct request *r, uint64_t t)
 static uint64_t schedule(struct sim *s, struct queue *q, uint64_t t)
 {
 	uint64_t ready, turn, hint = NEVER, held[MAX_RANKS] = {};
-	long cap = s->c.hit_cap;
-	int i;
+	/* In the order of the queue: each bank's oldest, and the oldest with its open row */
+	int oldest[MAX_QUEUE], hits[MAX_QUEUE], nr_oldest = 0, nr_hits = 0, i;
 
 	for (i = 0; i < s->c.ranks; i++) {
 		held[i] = refresh(s, i, t);
@@ -733,24 +733,23 @@ static uint64_t schedule(struct sim *s, struct queue *q, uint64_t t)
 			bank->scan = s->scans;
 			bank->oldest = i;
 			bank->hit = -1;
+			oldest[nr_oldest++] = i;
 		}
-		if (bank->hit < 0 && bank->row == (int64_t)r->place.row)
+		/* If there was enough of the row, it is the oldest's turn */
+		if (bank->hit < 0 && bank->row == (int64_t)r->place.row &&
+		    (i == bank->oldest || !s->c.hit_cap || bank->streak < s->c.hit_cap)) {
 			bank->hit = i;
-		/* Enough of the row: the oldest's turn */
-		if (cap && bank->hit > bank->oldest && bank->streak >= cap)
-			bank->hit = -1;
+			hits[nr_hits++] = i;
+		}
 	}
-	for (i = 0; i < q->nr; i++) {
-		struct request *r = &q->r[i];
-		struct bank *bank = &s->banks[r->place.bank];
+	for (i = 0; i < nr_hits; i++) {
+		int bank = q->r[hits[i]].place.bank;
 
-		if (r->arrival > t * s->c.clock_ratio)
+		if (held[rank_of(s, bank)])
 			continue;
-		if (held[rank_of(s, r->place.bank)] || bank->hit != i)
-			continue;
-		ready = column_ready(s, r->place.bank, q == &s->writes, &turn);
+		ready = column_ready(s, bank, q == &s->writes, &turn);
 		if (turn <= t) {
-			do_column(s, q, i, t);
+			do_column(s, q, hits[i], t);
 			return t + 1;
 		}
 		hint = min(hint, turn);
@@ -758,12 +757,11 @@ static uint64_t schedule(struct sim *s, struct queue *q, uint64_t t)
 		if (ready <= t)
 			break;
 	}
-	for (i = 0; i < q->nr; i++) {
-		struct request *r = &q->r[i];
+	for (i = 0; i < nr_oldest; i++) {
+		struct request *r = &q->r[oldest[i]];
 		struct bank *bank = &s->banks[r->place.bank];
 
-		if (bank->scan != s->scans || bank->oldest != i || bank->hit >= 0 ||
-		    held[rank_of(s, r->place.bank)])
+		if (bank->hit >= 0 || held[rank_of(s, r->place.bank)])
 			continue;
 		ready = bank->row < 0 ? act_ready(s, r->place.bank) : bank->next_pre;
 		if (ready <= t) {
