@@ -194,7 +194,8 @@ class Plots:
                "set style histogram errorbars gap 2 lw 1", "set style fill solid 0.85",
                "set grid ytics", "set key outside bottom center horizontal", "set errorbars 0.5"]
         if log:
-            out.append("set logscale y\nset yrange [0.9:*]")
+            out.append("set logscale y\nset yrange [0.9:*]\n"
+                       "set ytics (1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100)")
         else:
             out.append("set yrange [0:*]")
         out.append("$data << EOD")

@@ -26,7 +26,7 @@ rm -rf "$dir"/{report.md,report.html,csv,plots,new}
 mkdir -p "$dir"/{bin,traces,runs,new}
 
 # What traces, runs and the report take; a disk that fills up meanwhile is noticed, too
-need=1500
+need=500
 room=$(df -Pm "$dir" | awk 'NR == 2 { print $4 }')
 ((room >= need)) || die "$dir: $need MiB are needed, $room are left"
 

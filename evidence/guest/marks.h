@@ -9,7 +9,10 @@
 /* There, the hogs begin; until then they don't take the emulator's time */
 #define GO	"/tmp/go"
 
-#define mark(n)	asm volatile(".byte 0x0f, 0x1f, 0x84, 0x00, " #n ", 0x70, 0x61, 0x6c" ::: "memory")
+#define mark(n) do {								\
+	asm volatile(".byte 0x0f, 0x1f, 0x84, 0x00, " #n ", 0x70, 0x61, 0x6c"	\
+		     ::: "memory");						\
+} while (0)
 
 static inline void mark_start(void)
 {

@@ -50,6 +50,7 @@ static const struct setting settings[] = {
 	S(memory_mib, 1024, 1, 1 << 24),
 	S(seed, 0, 0, 1L << 32), S(slice, 0, 0, 1L << 40), S(warmup, 0, 0, 1L << 40),
 };
+
 #define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))
 
 static long *field(struct config *c, const struct setting *s)
@@ -184,7 +185,7 @@ void map_read(struct map *m, const char *file, const struct config *c)
 				die("%s:%d: address bit %ld is in a cache line, or none", file, nr,
 				    bit);
 			if (c->memory_mib << 20 <= 1L << bit)
-				die("%s:%d: this machine has %ld MiB of memory, and no address bit %ld",
+				die("%s:%d: with %ld MiB of memory there is no address bit %ld",
 				    file, nr, c->memory_mib, bit);
 			bits ^= 1UL << bit;
 		}

@@ -446,7 +446,7 @@ static void llc(void)
 	add(0, 100, READ, 0);
 	run();
 	/* Line 16 has bit 4, line 32 bit 5: with these on top, they are in sets 1 and 3 */
-	check_number(stats[0].llc_hits, 1, "hashed: lines that are a cache's way apart do not meet");
+	check_number(stats[0].llc_hits, 1, "hashed: lines that are a way apart do not meet");
 }
 
 static void randomness(void)

@@ -87,8 +87,8 @@ static void read_text(struct trace *t, char *data, const char *file)
 			*next++ = 0;
 		nr++;
 		line[strcspn(line, "#")] = 0;
-		got = sscanf(line, " %" SCNu64 " %1[RWB] %" SCNx64 " %1[k] %c", &gap, type, &address,
-			     flag, &more);
+		got = sscanf(line, " %" SCNu64 " %1[RWB] %" SCNx64 " %1[k] %c", &gap, type,
+			     &address, flag, &more);
 		if (got == EOF)
 			continue;
 		if (got < 3 || got > 4 || gap > UINT32_MAX || address >> 56)
@@ -109,7 +109,10 @@ void trace_read(struct trace *t, const char *file, const struct config *c)
 	size_t i;
 
 	*t = (struct trace){};
-	if (!f || fseek(f, 0, SEEK_END) || (size = ftell(f)) < 0)
+	if (!f || fseek(f, 0, SEEK_END))
+		die("%s: %s", file, strerror(errno));
+	size = ftell(f);
+	if (size < 0)
 		die("%s: %s", file, strerror(errno));
 	rewind(f);
 	data = malloc(size + 1);
