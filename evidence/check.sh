@@ -98,6 +98,42 @@ for ((n = 0; n < size; n++)); do
 done
 point $flipped "a trace that is damaged, wherever, is refused"
 
+# The plugin, in the hands of what plays QEMU
+cat >want <<EOT
+palloc-trace-text 1
+0 R 40
+6 R 80 k
+EOT
+# The device's access is an instruction, too
+gap=2
+for ((n = 0; n < 15; n++)); do
+	if ((n == 14)); then
+		# Of 17 lines, the first goes, which was written to
+		echo "$gap B 40" >>want
+		gap=0
+	fi
+	printf '%d R %x\n' "$gap" $((0x10000 + 64 * n)) >>want
+	gap=1
+done
+for qemu in old new; do
+	mkdir "$qemu"
+	"$bin/plugin-test-$qemu" "$bin/palloc_trace.so" "$qemu" >out 2>err
+	status=$?
+	[ $status = 1 ] && grep -q 'the guest ended in recording 1, which is cut off' err
+	point $? "plugin, $qemu interface: a guest that ends in a recording is an error"
+	sim --print "$qemu/0.vcpu0.trace" && diff want out >err
+	point $? "plugin, $qemu interface: reads, writes, hits, what is pushed out"
+	sim --print "$qemu/0.vcpu1.trace" && printf 'palloc-trace-text 1\n2 W 2000\n1 R 4000\n' | diff - out >err
+	point $? "plugin, $qemu interface: each vCPU's own, until its end"
+	echo '0 0 ffff888000000000 1006 1' | diff - "$qemu/0.kernel" >err
+	point $? "plugin, $qemu interface: the kernel's pages"
+	! sim --print "$qemu/1.vcpu1.trace"
+	point $? "plugin, $qemu interface: what is cut off is refused"
+done
+"$bin/plugin-test-old" "$bin/palloc_trace.so" nowhere >out 2>err
+[ $? = 2 ] && grep -q 'out=nowhere: No such file' err
+point $? "plugin: a folder that is not there"
+
 map=(-m "$here/maps/w3530.map")
 refused "a trace that is not there" "nothing: No such file" "${conf[@]}" "${map[@]}" nothing
 refused "a file that is no trace" "zeroes: not a trace" "${conf[@]}" "${map[@]}" zeroes
