@@ -162,6 +162,8 @@ refused "a value that makes no sense" "ranks is a number from 1" "${conf[@]}" "$
 refused "sets that are not a power of two" "not a power of two" "${conf[@]}" "${map[@]}" \
 	-s llc_kib=3000 text
 refused "a warm-up that is longer than the trace" "warmup takes" "${conf[@]}" "${map[@]}" -s warmup=100 text
+refused "a trace that is too short to be a hog's" "min_records wants 5" "${conf[@]}" "${map[@]}" \
+	-s min_records=5 text text
 refused "output that can't be written" "/nothing/heat: No such file" "${conf[@]}" "${map[@]}" \
 	-s slice=10 --heat /nothing/heat text
 

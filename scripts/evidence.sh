@@ -36,7 +36,7 @@ programs=$dir/programs
 pack() {
 	rm -rf "$programs"
 	mkdir -p "$programs"
-	cp "$dir/bin/load" "$dir/bin/mark" "$here/guest/query.sql" "$programs"
+	cp "$dir/bin"/{load,mark,start.so,stop.so} "$here/guest/query.sql" "$programs"
 	cp "$(command -v sqlite3)" "$programs"
 	ldd "$(command -v sqlite3)" | sed -nE 's|.*[[:space:]](/[^ ]*) \(.*|\1|p' |
 		xargs cp -L -t "$programs"
@@ -105,7 +105,8 @@ plan() {
 			while read -r nr arm victim hog; do
 				trace=$dir/traces/$from/$nr.vcpu
 				options="-c $here/machines/cores.conf -c $here/machines/${machine#*:}.conf"
-				options+=" -m $here/maps/$name.map"
+				# A hog that hardly ran would disturb nobody
+				options+=" -m $here/maps/$name.map -s min_records=100000"
 				# A pass through its memory, where that is to be cached; and whose
 				# accesses wait for each other
 				case $victim in

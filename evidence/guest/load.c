@@ -2,13 +2,14 @@
 /*
  * Memory accesses to be measured, or to disturb others:
  *
- *   load latency|read|write -s KIB [-w WORK] [-r COUNT]
+ *   load latency|read|write -s KIB [-w WORK] [-r COUNT|-n NUMBER]
  *
  * latency follows pointers through all cache lines of KIB of memory, in an order without
  * a pattern, each access waiting for the one before; read and write go through them one
  * after the other. WORK instructions, or so, go between two accesses. After it has
  * gone through all of the memory once, it prints "ready", and, with -r, has COUNT accesses
- * recorded and ends, else waits for somebody to begin with that, and goes on for ever.
+ * recorded and ends, else, as hog NUMBER, waits for somebody to begin with that, and goes on for
+ * ever.
  */
 
 #include <stdint.h>
@@ -110,7 +111,8 @@ int main(int argc, char **argv)
 {
 	void (*go)(size_t count, unsigned long n) = NULL;
 	unsigned long kib = 0, busy = 0, record = 0;
-	int c;
+	char going[32];
+	int c, number = 0;
 
 	if (argc > 1) {
 		if (!strcmp(argv[1], "latency"))
@@ -121,13 +123,16 @@ int main(int argc, char **argv)
 			go = writing;
 	}
 	optind = 2;
-	while (go && (c = getopt(argc, argv, "s:w:r:")) != -1) {
+	while (go && (c = getopt(argc, argv, "s:w:r:n:")) != -1) {
 		switch (c) {
 		case 's':
 			kib = strtoul(optarg, NULL, 0);
 			break;
 		case 'w':
 			busy = strtoul(optarg, NULL, 0);
+			break;
+		case 'n':
+			number = atoi(optarg);
 			break;
 		case 'r':
 			record = strtoul(optarg, NULL, 0);
@@ -137,7 +142,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!go || !kib || optind < argc) {
-		fprintf(stderr, "Usage: load latency|read|write -s KIB [-w WORK] [-r COUNT]\n");
+		fprintf(stderr, "Usage: load latency|read|write -s KIB [-w WORK] [-r COUNT|-n NUMBER]\n");
 		return 1;
 	}
 	nr = kib * 1024 / LINE;
@@ -155,6 +160,8 @@ int main(int argc, char **argv)
 	if (!record) {
 		while (access(GO, F_OK))
 			usleep(500);
+		snprintf(going, sizeof(going), GOING, number);
+		close(open(going, O_WRONLY | O_CREAT, 0600));
 		for (;;)
 			go(nr, busy);
 	}

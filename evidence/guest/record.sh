@@ -56,7 +56,7 @@ victim() {
 	latency) start 0 load ./load latency -s 12288 -r 12000 ;;
 	bandwidth) start 0 load ./load read -s 12288 -r 24000 ;;
 	sqlite)
-		start 0 "mark $(cd $files/programs && echo ld.so sqlite3 query.sql *.so.*)" \
+		start 0 "start.so stop.so $(cd $files/programs && echo ld.so sqlite3 query.sql *.so.*)" \
 			./ld.so --library-path . ./sqlite3 -batch :memory: \
 			'.read query.sql'
 		;;
@@ -81,7 +81,7 @@ tear_down() {
 	[ -z "$hogs" ] || kill $hogs
 	wait
 	hogs=
-	rm -rf /tmp/part? /tmp/hog? /tmp/go
+	rm -rf /tmp/part? /tmp/hog? /tmp/go*
 	[ -e $cgroup/part0 ] || return 0
 	for n in 0 1 2 3; do
 		echo "# part$n bins $(cat $cgroup/part$n/palloc.bins.effective)" \
@@ -100,7 +100,7 @@ for arm in $ARMS; do
 		victim=${pair%/*} hog=${pair#*/}
 		set_up "$arm"
 		for n in 1 2 3; do
-			start $n load ./load "$hog" -s 8192 >/tmp/hog$n &
+			start $n load ./load "$hog" -s 8192 -n $n >/tmp/hog$n &
 			hogs="$hogs $!"
 		done
 		for n in 1 2 3; do
@@ -109,7 +109,7 @@ for arm in $ARMS; do
 		(victim "$victim") >/tmp/victim || { failed=1; echo "# $arm $victim: $?"; }
 		# The hogs, too, are to have their time
 		sleep 0.008
-		$files/programs/mark "done"
+		$files/programs/mark
 		echo "recording $nr $arm $victim $hog"
 		nr=$((nr + 1))
 				tear_down

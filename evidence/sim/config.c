@@ -49,6 +49,7 @@ static const struct setting settings[] = {
 	S(row_kib, 8, 1, 64),
 	S(memory_mib, 1024, 1, 1 << 24),
 	S(seed, 0, 0, 1L << 32), S(slice, 0, 0, 1L << 40), S(warmup, 0, 0, 1L << 40),
+	S(min_records, 0, 0, 1L << 40),
 };
 
 #define NR_SETTINGS (sizeof(settings) / sizeof(settings[0]))

@@ -186,6 +186,11 @@ int main(int argc, char **argv)
 	/* All that may be wrong is looked at before anything is written */
 	for (i = 0; i < nr; i++)
 		trace_read(&traces[i], argv[optind + i], &config);
+	for (i = 1; i < nr; i++) {
+		if (traces[i].nr < (size_t)config.min_records)
+			die("%s: %zu records, min_records wants %ld", argv[optind + i], traces[i].nr,
+			    config.min_records);
+	}
 	if ((size_t)config.warmup >= traces[0].nr)
 		die("%s: warmup takes %ld records, there are %zu", argv[optind], config.warmup,
 		    traces[0].nr);

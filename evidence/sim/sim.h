@@ -47,6 +47,7 @@ struct config {
 	long seed;
 	long slice;		/* cycles of a slice of the heat map, 0: none */
 	long warmup;		/* records of core 0 before anything is counted */
+	long min_records;	/* of the other cores' traces */
 };
 
 void config_default(struct config *c);
