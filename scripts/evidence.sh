@@ -50,12 +50,12 @@ record() {
 	local to=$dir/traces/$2
 	rm -rf "$to"
 	mkdir -p "$to"
-	# Whoever asks for random numbers or the time gets the same ones each time. The local
-	# timer would be calibrated in a loop with an instruction that takes the emulator long
+	# Whoever asks for random numbers or the time gets the same ones each time. An instruction
+	# is 4 ns: waiting, which the kernel does while it boots, takes the emulator's time
 	"$top/scripts/guest.sh" --raw --icount --cpus 4 --memory 1G --boot-limit 900 \
 		--qemu "-plugin $dir/bin/palloc_trace.so,out=$to,max_records=300000,max_insns=30000000" \
-		--qemu "-seed 1 -rtc base=2020-01-01,clock=vm" \
-		--append "page_alloc.shuffle=1 kunit.enable=0 nolapic_timer" \
+		--qemu "-icount shift=2 -seed 1 -rtc base=2020-01-01,clock=vm" \
+		--append "page_alloc.shuffle=1 kunit.enable=0" \
 		--set NAME=evidence --set LIMIT=3600 --set "MACHINE=$1" --set "ARMS=$4" \
 		--set "VICTIMS=$victims" --add "$programs:evidence/programs" \
 		--add "$here/maps:evidence/maps" --add "$here/guest/record.sh:script" \
