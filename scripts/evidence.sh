@@ -22,7 +22,7 @@ seeds=${SEEDS:-3}
 [[ $seeds =~ ^[1-9][0-9]?$ ]] || die "SEEDS: a number from 1 to 99 is needed"
 
 # No report, rather than one of before, or half of one
-rm -rf "$dir"/{report.md,report.html,csv,plots,new}
+rm -rf "$dir"/{report.md,report.html,csv,plots,targets,new}
 mkdir -p "$dir"/{bin,traces,runs,new}
 
 # What traces, runs and the report take; a disk that fills up meanwhile is noticed, too

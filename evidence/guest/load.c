@@ -162,6 +162,11 @@ int main(int argc, char **argv)
 			usleep(500);
 		snprintf(going, sizeof(going), GOING, number);
 		close(open(going, O_WRONLY | O_CREAT, 0600));
+		while (access(MORE, F_OK))
+			go(nr, busy);
+		go(2 * nr, busy);
+		snprintf(going, sizeof(going), ENOUGH, number);
+		close(open(going, O_WRONLY | O_CREAT, 0600));
 		for (;;)
 			go(nr, busy);
 	}

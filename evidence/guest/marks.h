@@ -9,11 +9,14 @@
 
 /*
  * Hog N, whose output is in HOG, begins when there is GO, so as not to take the emulator's time
- * before, and tells so by GOING
+ * before, and tells so by GOING. When there is MORE, it goes through its memory twice more and
+ * tells that by ENOUGH: the emulator's turns are long, and not the same for all.
  */
 #define GO	"/tmp/go"
 #define HOG	"/tmp/hog%d"
 #define GOING	"/tmp/going%d"
+#define MORE	"/tmp/gomore"
+#define ENOUGH	"/tmp/goenough%d"
 
 #define mark(n) do {								\
 	asm volatile(".byte 0x0f, 0x1f, 0x84, 0x00, " #n ", 0x70, 0x61, 0x6c"	\

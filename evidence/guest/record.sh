@@ -107,8 +107,11 @@ for arm in $ARMS; do
 			until grep -q ready /tmp/hog$n 2>/dev/null; do sleep 0.005; done
 		done
 		(victim "$victim") >/tmp/victim || { failed=1; echo "# $arm $victim: $?"; }
-		# The hogs, too, are to have their time: the emulator's turns are long ones
-		sleep 0.04
+		# The hogs, too, are to have their time
+		: >/tmp/gomore
+		for n in 1 2 3; do
+			until [ -e /tmp/goenough$n ]; do sleep 0.02; done
+		done
 		$files/programs/mark
 		echo "recording $nr $arm $victim $hog"
 		nr=$((nr + 1))

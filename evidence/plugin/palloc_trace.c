@@ -97,6 +97,7 @@ struct line {
 	uint64_t used;
 	bool valid;
 	bool dirty;
+	bool kernel;
 };
 
 struct page {
@@ -243,7 +244,7 @@ static void on_access(unsigned int vcpu, uint32_t info, uint64_t vaddr, void *da
 		return;
 	}
 	if (victim->valid && victim->dirty)
-		put_record(v, BACK, kernel, now, victim->number);
+		put_record(v, BACK, victim->kernel, now, victim->number);
 	put_record(v, qemu_plugin_mem_is_store(info) ? WRITE : READ, kernel, now, number);
 	if (kernel)
 		count_page(v, number >> 6, vaddr & ~4095UL, insn->pc);
@@ -252,6 +253,7 @@ static void on_access(unsigned int vcpu, uint32_t info, uint64_t vaddr, void *da
 		.used = ++v->clock,
 		.valid = true,
 		.dirty = qemu_plugin_mem_is_store(info),
+		.kernel = kernel,
 	};
 }
 

@@ -311,6 +311,18 @@ static void write_back(struct sim *s, uint64_t line, uint64_t now, const struct 
 	enqueue(s, &s->writes, line, now + s->c.llc_cycles + s->c.path_cycles, by);
 }
 
+/* A line that is pushed out: the core's doing, but the kernel's page if the line is in one */
+static void push_out(struct sim *s, const struct line *l, uint64_t now, const struct cause *by)
+{
+	struct cause cause = *by;
+
+	if (l->owner.kernel) {
+		cause.kernel = true;
+		cause.page = l->number >> (12 - LINE_SHIFT);
+	}
+	write_back(s, l->number, now, &cause);
+}
+
 static struct flight *find_flight(struct sim *s, uint64_t line, uint64_t now)
 {
 	int i;
@@ -352,7 +364,7 @@ static void llc_insert(struct sim *s, uint64_t number, uint64_t now, const struc
 			}
 		}
 		if (l->dirty)
-			write_back(s, l->number, now, by);
+			push_out(s, l, now, by);
 	}
 	*l = (struct line){
 		.number = number, .used = now, .valid = true, .dirty = dirty, .owner = *by,
@@ -374,7 +386,7 @@ static void l2_insert(struct sim *s, struct core *core, uint64_t number, uint64_
 		else if (s->llc.sets && !s->c.llc_inclusive)
 			llc_insert(s, l->number, now, by, true);
 		else
-			write_back(s, l->number, now, by);
+			push_out(s, l, now, by);
 	}
 	*l = (struct line){ .number = number, .used = now, .valid = true, .owner = *by };
 }
