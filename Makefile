@@ -21,7 +21,7 @@ export BASE
 export WHOLE := yes
 endif
 ifneq ($(filter-out x86 x86_64,$(ARCH)),)
-$(foreach t,bench bench-more stress upstream-tests check-prefixes check-configs test-matrix deb,\
+$(foreach t,bench bench-more stress upstream-tests check-prefixes check-configs test-matrix evidence deb,\
 	$(if $(filter $(t),$(MAKECMDGOALS)),$(error $(t) is for ARCH=x86 only)))
 endif
 ifdef ARCH
@@ -44,7 +44,7 @@ endif
 
 .PHONY: help deps tree kernel demo test check test-guest test-debug test-variants \
 	test-matrix check-prefixes check-configs stress upstream-tests shell bench bench-more \
-	patches branch deb tools clean
+	evidence patches branch deb tools clean
 .NOTPARALLEL:
 
 help:
@@ -73,6 +73,8 @@ help:
 	@echo '  bench           cost per page next to a stock kernel'
 	@echo '  bench-more      use of zone->lock, growth with colors and memory, map changes,'
 	@echo '                  compaction'
+	@echo '  evidence        what coloring does to row conflicts, evictions and slowdown, with'
+	@echo '                  banks and caches modelled: a report in BUILD/evidence'
 	@echo
 	@echo 'For real machines:'
 	@echo '  scripts/apply.sh DIR   apply the series to your own tree, v6.6 or 6.12'
@@ -150,6 +152,12 @@ bench: deps
 
 bench-more: deps
 	@scripts/bench.sh more
+
+evidence:
+	@scripts/deps.sh gnuplot-nox sqlite3
+	@scripts/tree.sh patched
+	@scripts/kernel.sh guest patched guest palloc kunit
+	@scripts/evidence.sh
 
 patches:
 	@scripts/patches.sh export
