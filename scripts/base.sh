@@ -39,5 +39,3 @@ choose_base
 # Where what is not the same on all architectures is built, and its results
 out=$BUILD
 if [ "$ARCH" != x86 ]; then out=$BUILD/$ARCH; fi
-# What another checkout has compiled needs not be compiled again here
-export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=yes

@@ -910,8 +910,12 @@ fi
 own=' b4_shazam apply_warns_of_stable_trees '
 others=' new_files_are_the_same '
 brief=' series_names_every_patch applies_without_fuzz_and_reverses '
-# As long as all others together: for "make test", and with BASE=...
-long=' checkpatch '
+# Those that take long: for "make test", and with BASE=..., so that the others take less than
+# a minute
+long=' checkpatch detect tools b4_shazam verdict tests_are_run apply_plain_tree_with_quilt
+ apply_in_odd_surroundings apply_tells_what_does_not_fit apply_on_full_disks
+ apply_is_done_or_not_when_interrupted '
+long=${long//$'\n'/}
 
 # Those whose output is worth reading anyway
 printed=' rework '

@@ -39,6 +39,9 @@ verify() {
 }
 
 cc=${cross}gcc
+# What another checkout has compiled needs not be compiled again; no debug information tells
+# where that was
+export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=yes
 if command -v ccache >/dev/null; then cc="ccache $cc"; fi
 step "configuring kernel $name" "$log.config" configure
 verify

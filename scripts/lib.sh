@@ -244,6 +244,8 @@ sync_files() {
 		elif ! cmp -s "$1/$file" "$2/$file"; then
 			mkdir -p "$(dirname "$2/$file")"
 			cp --preserve=mode "$1/$file" "$2/$file"
+		else
+			chmod --reference="$1/$file" "$2/$file"
 		fi
 	done
 }
